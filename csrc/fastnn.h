@@ -1,0 +1,153 @@
+/* fastnn.h: the contract between the engine and the C kernels.
+ *
+ * Self-contained C11 without Python. A kernel returns void and cannot fail: it allocates nothing, prints nothing,
+ * keeps no state and touches only the buffers that it is given. Sizes and pointers were checked by the caller.
+ * kernels.def lists every kernel once; the two tables below (float and double) and the tests are made from it.
+ */
+#ifndef FASTNN_H
+#define FASTNN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- what a kernel call may use ------------------------------------------------------------------------------ */
+
+typedef enum { FNN_HIGHEST = 0, FNN_HIGH = 1, FNN_MEDIUM = 2 } fnn_precision;
+
+typedef struct fnn_ctx {
+    int32_t threads;    /* the most threads that a kernel may take; 1 keeps it on the caller's */
+    int32_t precision;  /* of matrix products: an fnn_precision */
+    void *scratch;      /* 64-byte aligned, private to this context; at least what the _scratch functions asked for */
+    size_t scratch_size;
+} fnn_ctx;
+
+/* ---- dimensions ---------------------------------------------------------------------------------------------- */
+
+/* Activations by name: FNN_RELU and so on. FROM_OUTPUT says that the derivative is a function of the output alone,
+ * so that the input need not be kept; the others keep the input. */
+#define FNN_ACTIVATIONS(ROW)                                                                                         \
+    ROW(LINEAR, linear, 1)         /* x */                                                                           \
+    ROW(RELU, relu, 1)             /* max(x, 0); derivative 0 at 0 */                                                \
+    ROW(LEAKY_RELU, leaky_relu, 1) /* x for x > 0, else alpha x; alpha > 0 */                                        \
+    ROW(ELU, elu, 1)               /* x for x > 0, else alpha (exp(x) - 1); alpha > 0 */                             \
+    ROW(SELU, selu, 1)             /* lambda x for x > 0, else lambda a (exp(x) - 1); Klambauer et al. 2017 */       \
+    ROW(SIGMOID, sigmoid, 1)       /* 1 / (1 + exp(-x)) */                                                           \
+    ROW(TANH, tanh, 1)                                                                                               \
+    ROW(SOFTPLUS, softplus, 1)     /* log(1 + exp(x)), without overflow; derivative 1 - exp(-y) */                   \
+    ROW(SILU, silu, 0)             /* x sigmoid(x) */                                                                \
+    ROW(GELU, gelu, 0)             /* x Phi(x), exact with erf; Hendrycks and Gimpel 2016 */
+
+typedef enum {
+#define ROW(NAME, name, from_output) FNN_##NAME,
+    FNN_ACTIVATIONS(ROW)
+#undef ROW
+    FNN_ACTIVATION_COUNT
+} fnn_activation;
+
+/* C (m x n) = or += op(A) op(B), the sum over k; row strides in elements.
+ *   gemm_nn: A is m x k, B is k x n      (forward:            y  = x W)
+ *   gemm_nt: A is m x k, B is n x k      (gradient of inputs:  dx = dy W^T)
+ *   gemm_tn: A is k x m, B is k x n      (gradient of weights: dW = x^T dy)
+ * Without accumulate, bias (n values, or NULL) is added and the activation applied before C is stored.
+ * With accumulate the product is added to C; bias is NULL and activation FNN_LINEAR then.
+ * Every element is one chain of fused multiply-adds over k in an order that depends on the dims alone, so the result is
+ * bitwise the same for any number of threads. */
+typedef struct fnn_gemm {
+    int64_t m, n, k;
+    int64_t lda, ldb, ldc;
+    int32_t accumulate;
+    int32_t activation; /* an fnn_activation */
+    double alpha;       /* of leaky_relu and elu */
+} fnn_gemm;
+
+/* A loss over rows x cols. Row i has weight w[i] (1 where w is NULL). The kernel adds to *loss, in double,
+ *   sum over i of w[i] * l_i,   and stores   dp[i, j] = scale * w[i] * dl_i / dp[i, j]   where dp is not NULL.
+ * scale is 1 / (sum of the weights), so dp is the gradient of the weighted mean. */
+typedef struct fnn_loss {
+    int64_t rows, cols;
+    double scale;
+    double param; /* huber: delta; cross entropy and binary cross entropy: label smoothing; others unused */
+    const double *levels; /* quantile: the level of each column; NULL otherwise */
+} fnn_loss;
+
+/* One optimizer step over a stretch of the flat vectors. Fields that a method does not name are unused by it. */
+typedef struct fnn_optim {
+    double learning_rate;
+    double weight_decay;
+    double momentum;          /* sgd, rmsprop */
+    double beta1, beta2;      /* adam; rmsprop: beta2 is its smoothing constant; rprop: eta minus, eta plus */
+    double epsilon;
+    double step_min, step_max; /* rprop */
+    int64_t step;             /* 1 for the first step */
+    int32_t nesterov;         /* sgd */
+    int32_t centered;         /* rmsprop */
+    int32_t decoupled;        /* adam: weight decay as in AdamW */
+} fnn_optim;
+
+/* A stream of random numbers: value i is a function of (seed, stream, i) alone (Philox4x32-10, Salmon et al. 2011). */
+typedef struct fnn_key {
+    uint64_t seed, stream;
+} fnn_key;
+
+/* ---- the kernel tables --------------------------------------------------------------------------------------- */
+
+#define real float
+typedef struct fnn_kernels_f32 {
+#define KERNEL(name, args) void(*name) args;
+#include "kernels.def"
+#undef KERNEL
+} fnn_kernels_f32;
+#undef real
+
+#define real double
+typedef struct fnn_kernels_f64 {
+#define KERNEL(name, args) void(*name) args;
+#include "kernels.def"
+#undef KERNEL
+} fnn_kernels_f64;
+#undef real
+
+/* One target: a table for each precision, and the scratch that gemm wants (bytes, for these dims and threads). */
+typedef struct fnn_target {
+    const char *name;     /* "baseline", "avx2", "avx512", ... */
+    const char *features; /* what it was compiled for, for people */
+    int (*supported)(void);
+    const fnn_kernels_f32 *f32;
+    const fnn_kernels_f64 *f64;
+    size_t (*gemm_scratch_f32)(const fnn_gemm *d, int32_t precision, int32_t threads);
+    size_t (*gemm_scratch_f64)(const fnn_gemm *d, int32_t precision, int32_t threads);
+} fnn_target;
+
+/* The targets that were compiled in, best first; returns their number. Not all of them need run on this CPU. */
+int fnn_targets(const fnn_target *const **list);
+/* The target called name, or the best supported one where name is NULL; NULL where unknown or not supported. */
+const fnn_target *fnn_find_target(const char *name);
+
+/* ---- what holds for both precisions -------------------------------------------------------------------------- */
+
+/* A permutation of 0 .. n-1, a function of the key alone (Fisher-Yates). */
+void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out);
+
+/* CPUs that this process may use: affinity and cgroup limits counted in. At least 1. */
+int fnn_cpu_count(void);
+/* Cache sizes in bytes; a sensible guess where the system does not tell. */
+size_t fnn_cache_size(int level);
+
+/* Calls task(arg, i) for every i in 0 .. chunks-1, on at most `threads` threads, the caller's among them; returns when
+ * all are done. What the chunks are must not depend on `threads`. Runs serially when the pool is busy with another
+ * caller's work, when called from inside a task, and in the child of a fork until its first own use. */
+typedef void (*fnn_task)(void *arg, int64_t chunk);
+void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg);
+/* Threads now alive in the pool, the caller's not counted. */
+int fnn_pool_size(void);
+/* Ends the pool's threads; the next fnn_parallel makes new ones. */
+void fnn_pool_shutdown(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
