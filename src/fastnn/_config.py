@@ -1,0 +1,85 @@
+"""Objects that are their constructor arguments: layers, losses, optimizers, initializers, metrics.
+
+A family is a direct subclass of Configured made with `family="loss"`. A class enters its family's table by being defined
+with a `name`; there is no list to keep. Knows nothing of arrays or engines.
+"""
+
+from .errors import unknown_name
+
+
+def _argument_names(cls) -> tuple[str, ...]:
+    """Names of the constructor's arguments, in order; `*layers` counts as `layers`."""
+    code = cls.__init__.__code__
+    count = code.co_argcount + code.co_kwonlyargcount
+    names = code.co_varnames[1:count]
+    if code.co_flags & 0x04:  # has *args
+        names = (code.co_varnames[count], *names)
+    return names
+
+
+def _accepts_varargs(cls) -> bool:
+    return bool(cls.__init__.__code__.co_flags & 0x04)
+
+
+class Configured:
+    """An object whose attributes, named as its constructor's arguments, are all that it is.
+
+    Subclasses set every argument as an attribute of the same name (a checked or resolved form of it is fine as long as
+    the constructor takes it back).
+    """
+
+    name = ""
+    family = ""
+    known: dict = {}
+
+    def __init__(self):
+        pass
+
+    def __init_subclass__(cls, family=None, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if family is not None:
+            cls.family, cls.known = family, {}
+        elif "name" in cls.__dict__ and cls.name:
+            cls.known[cls.name] = cls
+
+    @classmethod
+    def get(cls, spec):
+        """An instance from a name, an instance, or what `from_other` of the family understands."""
+        if isinstance(spec, cls):
+            return spec
+        if isinstance(spec, str):
+            if spec not in cls.known:
+                raise unknown_name(cls.family, spec, cls.known)
+            return cls.known[spec]()
+        if isinstance(spec, type) and issubclass(spec, cls):
+            return spec()
+        return cls.from_other(spec)
+
+    @classmethod
+    def from_other(cls, spec):
+        """Overridden by families that also take callables or arrays."""
+        raise TypeError(f"{cls.family}: expected a name or a {cls.__name__}, got {type(spec).__name__}")
+
+    def config(self) -> dict:
+        """The constructor's arguments as they are now: `type(x)(**x.config())` equals x.
+
+        A class that takes `*layers` is rebuilt by `from_config`, which passes them by position.
+        """
+        return {name: getattr(self, name) for name in _argument_names(type(self))}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        """The object that `config()` describes."""
+        if not _accepts_varargs(cls):
+            return cls(**config)
+        first, *_ = _argument_names(cls)
+        return cls(*config[first], **{k: v for k, v in config.items() if k != first})
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.config() == other.config()
+
+    __hash__ = object.__hash__  # layers are told apart by identity where a graph shares them
+
+    def __repr__(self):
+        shown = ", ".join(f"{k}={v!r}" for k, v in self.config().items())
+        return f"{type(self).__name__}({shown})"
