@@ -1,0 +1,82 @@
+/* loop.h: how kernels walk over buffers, and the one place where they go parallel.
+ *
+ * An elementwise operation is a function on vectors; the walks below call it on whole vectors and, for the rest, under
+ * a mask. They are always inlined, with the function a constant, so each kernel is a loop of its own. Every lane sees
+ * the same operations in the body and in the rest, so an element's result does not depend on where it lies.
+ *
+ * Work is cut into chunks by its size alone, never by the number of threads. */
+
+/* Elements of cheap work from which a second thread pays for its wake-up, and the size of a chunk. */
+#undef PARALLEL_GRAIN
+#define PARALLEL_GRAIN 65536
+/* A reduction keeps one partial result a chunk on the stack. */
+#undef MAX_PARTIALS
+#define MAX_PARTIALS 128
+
+typedef void (*FN(range_body))(void *args, int64_t begin, int64_t end, int64_t chunk);
+
+typedef struct {
+    FN(range_body) body;
+    void *args;
+    int64_t n, size;
+} FN(range);
+
+static void FN(range_chunk)(void *arg, int64_t chunk)
+{
+    const FN(range) *r = arg;
+    int64_t begin = chunk * r->size, end = begin + r->size;
+    r->body(r->args, begin, end < r->n ? end : r->n, chunk);
+}
+
+/* Calls body on chunks of `size` that cover 0 .. n-1. */
+static void FN(run_chunks)(const fnn_ctx *cx, int64_t n, int64_t size, FN(range_body) body, void *args)
+{
+    FN(range) r = {body, args, n, size};
+    int64_t chunks = n / size + (n % size != 0);
+    if (cx->threads > 1 && chunks > 1)
+        fnn_parallel(cx->threads, chunks, FN(range_chunk), &r);
+    else
+        for (int64_t i = 0; i < chunks; i++) FN(range_chunk)(&r, i);
+}
+
+/* For a loop over n items of `work` elements each, whose items are independent of each other. */
+ALWAYS_INLINE void FN(for_items)(const fnn_ctx *cx, int64_t n, int64_t work, FN(range_body) body, void *args)
+{
+    if (cx->threads <= 1 || n <= 1 || work * n < 2 * PARALLEL_GRAIN)
+        body(args, 0, n, 0);
+    else
+        FN(run_chunks)(cx, n, work < PARALLEL_GRAIN ? PARALLEL_GRAIN / work : 1, body, args);
+}
+
+/* The chunk of a reduction over n items of `work` elements each: at most MAX_PARTIALS of them. */
+ALWAYS_INLINE int64_t FN(reduction_chunk)(int64_t n, int64_t work)
+{
+    int64_t size = work < PARALLEL_GRAIN ? PARALLEL_GRAIN / work : 1;
+    int64_t least = n / MAX_PARTIALS + 1;
+    return size > least ? size : least;
+}
+
+/* ---- walks: y = f(x...), with one constant ------------------------------------------------------------------- */
+
+typedef vec (*FN(map1_op))(vec x, vec c);
+typedef vec (*FN(map2_op))(vec x, vec y, vec c);
+
+ALWAYS_INLINE void FN(map1)(int64_t n, const real *x, real *y, vec c, FN(map1_op) f)
+{
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(y + i, f(v_load(x + i), c));
+    if (i < n) {
+        vmask m = mask_first(n - i);
+        v_store_mask(y + i, m, f(v_load_mask(x + i, m), c));
+    }
+}
+
+ALWAYS_INLINE void FN(map2)(int64_t n, const real *x, const real *y, real *z, vec c, FN(map2_op) f)
+{
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(z + i, f(v_load(x + i), v_load(y + i), c));
+    if (i < n) {
+        vmask m = mask_first(n - i);
+        v_store_mask(z + i, m, f(v_load_mask(x + i, m), v_load_mask(y + i, m), c));
+    }
+}
