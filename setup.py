@@ -1,7 +1,7 @@
 """Build logic only; everything that describes the package stands in pyproject.toml.
 
 Each CPU target of csrc is one static library with its own compiler flags; all of them are linked into the one extension
-that binds the kernels (`_core/kernels`). The engine is built twice from the same source, for float and for double, and
+that binds the kernels (`_core/binding`). The engine is built twice from the same source, for float and for double, and
 reaches the kernels through the table that the binding exports.
 FASTNN_WERROR=1 turns compiler warnings into errors.
 """
@@ -44,7 +44,7 @@ def engine(name, defines=()):
     return Extension(
         f"fastnn._core.{name}",
         [f"src/fastnn/_core/{name}.pyx"],
-        include_dirs=["csrc"],
+        include_dirs=["csrc", "src/fastnn/_core"],
         define_macros=list(defines),
         extra_compile_args=["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-g0", *ENGINE_WARNINGS],
         extra_link_args=["-lpthread", "-lm"] if os.name == "posix" else [],
@@ -58,7 +58,7 @@ libraries += [library(f"fastnn_{name}", [f"csrc/targets/{name}.c"], flags) for n
 setup(
     libraries=libraries,
     ext_modules=cythonize(
-        [engine("kernels"), engine("f32"), engine("f64", [("FNN_F64", "1")])],
+        [engine("binding"), engine("f32"), engine("f64", [("FNN_F64", "1")])],
         language_level=3,
         compiler_directives={
             "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False,

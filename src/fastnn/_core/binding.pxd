@@ -1,0 +1,57 @@
+# What the engine shares with csrc: the structs of fastnn.h, and the table of the target that was chosen at import.
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+cdef extern from "fastnn.h":
+    ctypedef struct fnn_ctx:
+        int32_t threads
+        int32_t precision
+        void *scratch
+        size_t scratch_size
+
+    ctypedef struct fnn_gemm:
+        int64_t m, n, k
+        int64_t lda, ldb, ldc
+        int32_t accumulate
+        int32_t activation
+        double alpha
+
+    ctypedef struct fnn_loss:
+        int64_t rows, cols
+        double scale
+        double param
+        const double *levels
+
+    ctypedef struct fnn_optim:
+        double learning_rate
+        double weight_decay
+        double momentum
+        double beta1, beta2
+        double epsilon
+        double step_min, step_max
+        int64_t step
+        int32_t nesterov, centered, decoupled
+
+    ctypedef struct fnn_key:
+        uint64_t seed, stream
+
+    ctypedef struct fnn_kernels_f32:
+        pass
+    ctypedef struct fnn_kernels_f64:
+        pass
+
+    ctypedef struct fnn_target:
+        const char *name
+        const char *features
+        int (*supported)() noexcept nogil
+        const fnn_kernels_f32 *f32
+        const fnn_kernels_f64 *f64
+        size_t (*gemm_scratch_f32)(const fnn_gemm *d, int32_t precision, int32_t threads) noexcept nogil
+        size_t (*gemm_scratch_f64)(const fnn_gemm *d, int32_t precision, int32_t threads) noexcept nogil
+
+    ctypedef void (*fnn_task)(void *arg, int64_t chunk) noexcept nogil
+
+ctypedef size_t (*gemm_scratch_function)(const fnn_gemm *d, int32_t precision, int32_t threads) noexcept nogil
+
+# Not extern here: the C library is linked into `binding` alone, so there is one pool and one choice of target.
+cdef const fnn_target *target
+cdef void run_parallel(int threads, int64_t chunks, fnn_task task, void *arg) noexcept nogil

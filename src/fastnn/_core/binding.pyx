@@ -1,0 +1,80 @@
+"""Chooses the kernel target at import and is the one extension that csrc is linked into.
+
+FASTNN_TARGET forces a target (baseline, avx2, avx512, ...); a name that is unknown or that this CPU cannot run is an
+ImportError, never a crash later. The two engine modules reach the kernels through `target`, exported in binding.pxd.
+"""
+import os
+
+cdef extern from "fastnn.h":
+    int fnn_targets(const fnn_target *const **list) nogil
+    const fnn_target *fnn_find_target(const char *name) nogil
+    void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out) nogil
+    int fnn_cpu_count() nogil
+    size_t fnn_cache_size(int level) nogil
+    void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg) nogil
+    int fnn_pool_size() nogil
+    void fnn_pool_shutdown() nogil
+
+
+cdef void run_parallel(int threads, int64_t chunks, fnn_task task, void *arg) noexcept nogil:
+    fnn_parallel(threads, chunks, task, arg)
+
+
+def targets():
+    """Names of the compiled targets that this CPU can run, best first."""
+    cdef const fnn_target *const *known
+    cdef int count = fnn_targets(&known), i
+    return [known[i].name.decode() for i in range(count) if known[i].supported()]
+
+
+cdef const fnn_target *_choose() except NULL:
+    cdef const fnn_target *found
+    wanted = os.environ.get("FASTNN_TARGET", "")
+    if wanted:
+        name = wanted.encode()
+        found = fnn_find_target(name)
+        if found is NULL:
+            raise ImportError(f"FASTNN_TARGET={wanted!r}: expected one of {', '.join(targets())}")
+        return found
+    return fnn_find_target(NULL)
+
+
+target = _choose()
+
+
+def target_name():
+    return target.name.decode()
+
+
+def target_features():
+    return target.features.decode()
+
+
+def cpu_count():
+    """CPUs that this process may use: affinity and cgroup limits counted in."""
+    return fnn_cpu_count()
+
+
+def cache_size(int level):
+    """Size in bytes of the cache of that level."""
+    return fnn_cache_size(level)
+
+
+def pool_size():
+    """Worker threads now alive."""
+    return fnn_pool_size()
+
+
+def pool_shutdown():
+    """Ends the worker threads; the next parallel work makes new ones."""
+    with nogil:
+        fnn_pool_shutdown()
+
+
+def permutation(uint64_t seed, uint64_t stream, int64_t[::1] out not None):
+    """Fills `out` with a permutation of 0 .. n-1 that depends on seed and stream alone."""
+    cdef fnn_key key
+    key.seed, key.stream = seed, stream
+    if out.shape[0]:
+        with nogil:
+            fnn_permutation(&key, out.shape[0], &out[0])

@@ -1,0 +1,47 @@
+# Activations that stand alone, and softmax, which works on rows.
+
+cdef class Activation(Op):
+    kind = "activation"
+    needs = "xy"
+    cdef real[:, ::1] x, y, dx, dy
+    cdef int64_t size           # elements for each sample
+    cdef int32_t function
+    cdef double alpha
+    cdef bint from_output, has_dx, adds
+
+    def __init__(self, b):
+        self.x, self.y, self.dx, self.dy = matrix(b.x[0]), matrix(b.y), matrix(b.dx[0]), matrix(b.dy)
+        self.size = b.y.size // b.y.shape[0]
+        self.function, self.from_output = ACTIVATIONS[b.attrs["activation"]]
+        self.alpha = b.attrs.get("alpha", 0.0)
+        self.has_dx, self.adds = b.dx[0] is not None, b.adds[0]
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        K.activation_forward(&s.cx, self.function, self.alpha, s.rows * self.size, &self.x[0, 0], &self.y[0, 0])
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        if self.has_dx:
+            K.activation_backward(&s.cx, self.function, self.alpha, s.rows * self.size,
+                                  &self.y[0, 0] if self.from_output else &self.x[0, 0],
+                                  &self.dy[0, 0], &self.dx[0, 0], self.adds)
+
+
+cdef class Softmax(Op):
+    kind = "softmax"
+    needs = "y"
+    cdef real[:, ::1] x, y, dx, dy
+    cdef int64_t repeat
+    cdef bint has_dx, adds
+
+    def __init__(self, b):
+        self.x, self.y, self.dx, self.dy = matrix(b.x[0]), matrix(b.y), matrix(b.dx[0]), matrix(b.dy)
+        self.repeat = repeat_of(b.y)
+        self.has_dx, self.adds = b.dx[0] is not None, b.adds[0]
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        K.softmax_forward(&s.cx, s.rows * self.repeat, self.y.shape[1], &self.x[0, 0], &self.y[0, 0])
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        if self.has_dx:
+            K.softmax_backward(&s.cx, s.rows * self.repeat, self.y.shape[1], &self.y[0, 0], &self.dy[0, 0],
+                               &self.dx[0, 0], self.adds)

@@ -1,0 +1,31 @@
+# Dropout: the mask is a function of (seed, step, op), so backward makes it again instead of keeping it.
+
+cdef class Dropout(Op):
+    kind = "dropout"
+    identity_in_predict = True
+    cdef real[:, ::1] x, y, dx, dy
+    cdef int64_t size
+    cdef uint64_t number        # of this op among the graph's, for a stream of its own
+    cdef double rate
+    cdef bint has_dx, adds
+
+    def __init__(self, b):
+        self.x, self.y, self.dx, self.dy = matrix(b.x[0]), matrix(b.y), matrix(b.dx[0]), matrix(b.dy)
+        self.size = b.y.size // b.y.shape[0]
+        self.rate, self.number = b.attrs["rate"], b.number
+        self.has_dx, self.adds = b.dx[0] is not None, b.adds[0]
+
+    cdef fnn_key key(self, Step *s) noexcept nogil:
+        cdef fnn_key key
+        key.seed = s.seed
+        key.stream = (<uint64_t>STREAM_DROPOUT << 60) | (self.number << 44) | <uint64_t>s.number
+        return key
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        cdef fnn_key key = self.key(s)
+        K.dropout(&s.cx, &key, s.rows * self.size, self.rate, &self.x[0, 0], &self.y[0, 0], 0)
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        cdef fnn_key key = self.key(s)
+        if self.has_dx:
+            K.dropout(&s.cx, &key, s.rows * self.size, self.rate, &self.dy[0, 0], &self.dx[0, 0], self.adds)

@@ -1,0 +1,60 @@
+# Feeds: the samples of a batch from the caller's arrays into the program's, by the epoch's order.
+
+cdef class Feed(Op):
+    """Rows of a float array: inputs, real targets, sample weights."""
+    kind = "feed"
+    cdef const real[:, ::1] source
+    cdef real[:, ::1] y
+
+    def __init__(self, b):
+        self.y = b.y.reshape(b.y.shape[0], -1)
+
+    def set_source(self, array):
+        self.source = None if array is None else array.reshape(array.shape[0], -1)
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        cdef int64_t cols = self.y.shape[1]
+        if s.order is not NULL:
+            K.gather_rows(&s.cx, s.rows, cols, s.order + s.first, &self.source[0, 0], &self.y[0, 0])
+        else:
+            K.copy(&s.cx, s.rows * cols, &self.source[s.first, 0], &self.y[0, 0])
+
+
+cdef class FeedIds(Op):
+    """Rows of an int32 array: class ids, tokens."""
+    kind = "feed_ids"
+    cdef const int32_t[:, ::1] source
+    cdef int32_t[:, ::1] y
+
+    def __init__(self, b):
+        self.y = b.y.reshape(b.y.shape[0], -1)
+
+    def set_source(self, array):
+        self.source = None if array is None else array.reshape(array.shape[0], -1)
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        cdef int64_t i, j, row
+        for i in range(s.rows):
+            row = s.order[s.first + i] if s.order is not NULL else s.first + i
+            for j in range(self.y.shape[1]):
+                self.y[i, j] = self.source[row, j]
+
+
+cdef class Record(Op):
+    """Keeps an output of every batch of the epoch, in the order of the samples, for metrics."""
+    kind = "record"
+    cdef real[:, ::1] x
+    cdef real[:, ::1] target
+
+    def __init__(self, b):
+        self.x = b.x[0].reshape(b.x[0].shape[0], -1)
+
+    def set_target(self, array):
+        self.target = None if array is None else array.reshape(array.shape[0], -1)
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        cdef int64_t cols = self.x.shape[1]
+        if s.order is not NULL:
+            K.scatter_rows(&s.cx, s.rows, cols, s.order + s.first, &self.x[0, 0], &self.target[0, 0])
+        else:
+            K.copy(&s.cx, s.rows * cols, &self.x[0, 0], &self.target[s.first, 0])

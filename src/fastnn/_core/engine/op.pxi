@@ -1,0 +1,50 @@
+# Op: one step of a program. It is bound once to the memory it reads and writes; then forward and backward run without the
+# interpreter. Values are (rows, ...) arrays; an op sees them as matrices whose last axis is the feature axis, so that a value of
+# shape (rows, T, F) is (rows * T, F): `repeat` is T.
+
+cdef struct Step:
+    # What changes from batch to batch; handed to every op.
+    fnn_ctx cx
+    int64_t rows            # rows of this batch
+    const int64_t *order    # the epoch's order of the samples, or NULL for the order of the arrays
+    int64_t first           # the batch is samples order[first], ..., order[first + rows - 1]
+    int64_t number          # optimizer steps before this one: random streams and bias corrections count from it
+    uint64_t seed
+    double learning_rate
+    double weight           # sum of the sample weights of the batch
+    double loss             # mean loss of the batch, penalties included
+    int32_t failed          # set by an op that ran Python code which raised
+
+# Namespaces of the random streams of one seed, so that no two uses share numbers.
+cdef enum:
+    STREAM_DROPOUT = 3
+
+# The values that backward reads again, by op kind; the memory plan keeps them. "x": inputs, "y": the output.
+cdef class Op:
+    kind = ""
+    needs = ""               # which values backward reads: "", "x", "y" or "xy"
+    identity_in_predict = False
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        pass
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        pass
+
+    def set_scratch(self, int threads, int precision):
+        """Bytes of scratch that the op's kernels want."""
+        return 0
+
+
+cdef real[:, ::1] matrix(array):
+    """(rows, ..., features) as a matrix; None stays None."""
+    if array is None:
+        return None
+    *_, features = array.shape
+    return array.reshape(-1, features)
+
+
+cdef int64_t repeat_of(array):
+    """Matrix rows for each sample."""
+    rows, *_, features = array.shape
+    return array.size // (rows * features)

@@ -1,0 +1,122 @@
+# Prediction: many rows over several programs at once, and one call at the lowest latency.
+
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.string cimport memcpy
+
+cdef struct Share:
+    PyObject *program
+    int64_t batch, end
+    double budget
+
+cdef void run_share(void *arg, int64_t index) noexcept nogil:
+    cdef Share *share = <Share *>arg + index
+    share.batch = (<Program>share.program).run_range(share.batch, share.end, share.budget)
+
+
+def run_side_by_side(list programs, list stretches, double budget):
+    """Runs program i forward over its stretch [next, end] of batches, all at once, for about `budget` seconds.
+
+    Each stretch's next is moved on; returns True when all are done. Which program ran a batch makes no difference to it.
+    """
+    cdef int count = len(programs), i
+    cdef bint done = True
+    cdef Share *shares = <Share *>calloc(count, sizeof(Share))
+    if shares is NULL:
+        raise MemoryError
+    try:
+        for i in range(count):
+            shares[i].program = <PyObject *>(<Program?>programs[i])
+            shares[i].batch, shares[i].end = stretches[i]
+            shares[i].budget = budget
+        with nogil:
+            run_parallel(count, count, run_share, shares)
+        for i in range(count):
+            stretches[i][0] = shares[i].batch
+            done = done and shares[i].batch >= shares[i].end
+            if (<Program>programs[i]).step.failed:
+                (<Program>programs[i]).raise_error()
+    finally:
+        free(shares)
+    return done
+
+
+cdef class Predictor:
+    """One small batch, from an array to an array, without a detour.
+
+    Takes a C-contiguous array of the network's own dtype and shape; for anything else, and when another thread is inside,
+    `attempt` returns None and the caller goes the general way.
+    """
+    cdef Program program
+    cdef real[:, ::1] x, y
+    cdef readonly tuple shape, output_shape
+    cdef object empty, dtype
+    cdef bint busy, release         # release: whether the work is worth giving up the GIL for
+    cdef char code
+
+    def __init__(self, program, x, y, bint release):
+        self.program = program
+        self.shape, self.output_shape = x.shape[1:], y.shape[1:]
+        self.x, self.y = x.reshape(x.shape[0], -1), y.reshape(y.shape[0], -1)
+        self.release = release
+        self.empty, self.dtype = numpy.empty, numpy.dtype(PRECISION)
+        self.code = b"f" if sizeof(real) == 4 else b"d"
+
+    cdef bint fits(self, Py_buffer *view, int64_t rows, tuple shape) noexcept:
+        cdef int i
+        if view.itemsize != sizeof(real) or view.format == NULL or view.format[0] != self.code or view.format[1] != 0:
+            return False
+        if view.ndim != len(shape) + 1 or view.shape[0] < 1 or view.shape[0] > rows:
+            return False
+        for i in range(1, view.ndim):
+            if view.shape[i] != <Py_ssize_t>shape[i - 1]:
+                return False
+        return True
+
+    def attempt(self, X, out=None):
+        """The prediction for X, or None where X, out or the moment call for the general way."""
+        cdef Py_buffer source, target
+        cdef int64_t rows = 0, bad = -1
+        if self.busy:
+            return None
+        try:
+            PyObject_GetBuffer(X, &source, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
+        except (TypeError, ValueError, BufferError):
+            return None
+        try:
+            if not self.fits(&source, self.x.shape[0], self.shape):
+                return None
+            rows = source.shape[0]
+            result = self.empty((rows, *self.output_shape), self.dtype) if out is None else out
+            try:
+                PyObject_GetBuffer(result, &target, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE)
+            except (TypeError, ValueError, BufferError):
+                return None
+            try:
+                if not self.fits(&target, rows, self.output_shape) or target.shape[0] != rows:
+                    return None
+                K.first_nonfinite(&self.program.step.cx, rows * self.x.shape[1], <const real *>source.buf, &bad)
+                if bad >= 0:
+                    return None
+                if not self.run(<const real *>source.buf, <real *>target.buf, rows):
+                    return None
+            finally:
+                PyBuffer_Release(&target)
+        finally:
+            PyBuffer_Release(&source)
+        return result
+
+    cdef bint run(self, const real *source, real *target, int64_t rows) except -1:
+        cdef Step *s = &self.program.step
+        self.busy = True
+        memcpy(&self.x[0, 0], source, rows * self.x.shape[1] * sizeof(real))
+        s.rows, s.failed = rows, 0
+        if self.release:
+            with nogil:
+                self.program.forward.forward(s)
+        else:
+            self.program.forward.forward(s)
+        memcpy(target, &self.y[0, 0], rows * self.y.shape[1] * sizeof(real))
+        self.busy = False
+        if s.failed:
+            self.program.raise_error()
+        return True

@@ -1,0 +1,199 @@
+# Program: ops in the order they run, and the loop over batches. One region without the GIL runs many steps; Python is
+# entered again when the time budget of a chunk is over, when a step fails, or when the loss is no longer finite.
+
+from libc.time cimport time_t
+
+cdef extern from "<time.h>" nogil:
+    ctypedef int clockid_t
+    struct timespec:
+        time_t tv_sec
+        long tv_nsec
+    int CLOCK_MONOTONIC
+    int clock_gettime(clockid_t clock, timespec *now)
+
+cdef double seconds() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <double>now.tv_sec + 1e-9 * <double>now.tv_nsec
+
+cdef enum Status:
+    DONE = 0         # ran to the end of what was asked, or of its time
+    FAILED = 1       # Python code inside a step raised
+    NON_FINITE = 2   # the loss is infinite or NaN; the step was not applied
+
+
+cdef class OpList:
+    """A sequence of ops as a C array of borrowed pointers, beside the list that owns them."""
+    cdef list ops
+    cdef PyObject **items
+    cdef Py_ssize_t count
+
+    def __cinit__(self, ops):
+        self.ops = list(ops)
+        self.count = len(self.ops)
+        self.items = <PyObject **>calloc(self.count + 1, sizeof(PyObject *))
+        if self.items is NULL:
+            raise MemoryError
+        for i, op in enumerate(self.ops):
+            if not isinstance(op, Op):
+                raise TypeError(f"expected an Op, got {type(op).__name__}")
+            self.items[i] = <PyObject *>op
+
+    def __dealloc__(self):
+        free(self.items)
+
+    cdef inline void forward(self, Step *s) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            (<Op>self.items[i]).forward(s)
+
+    cdef inline void backward(self, Step *s) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(self.count):
+            (<Op>self.items[i]).backward(s)
+
+
+cdef class Program:
+    """Feeds, forward, loss, backward and update ops over one arena, for batches of at most `batch_size` rows.
+
+    `forward`, `backward` and `update` are in the order in which they run. `keep` owns the memory that the ops point into.
+    A program is used by one thread at a time.
+    """
+    cdef OpList forward, backward, update
+    cdef Step step
+    cdef object keep, scratch
+    cdef const int64_t[::1] order
+    cdef readonly int64_t batch_size
+    cdef readonly int64_t rows          # samples of the arrays that are fed
+    cdef readonly double loss_sum       # over the batches since reset(): loss * weight
+    cdef readonly double weight_sum
+    cdef readonly double last_loss
+    cdef public bint check_finite
+
+    def __init__(self, forward, backward, update, int64_t batch_size, keep, uint64_t seed, int precision):
+        self.forward, self.backward, self.update = OpList(forward), OpList(backward), OpList(update)
+        self.batch_size, self.keep = batch_size, keep
+        self.step.seed = seed
+        self.step.cx.precision = precision
+        self.check_finite = True
+        self.set_threads(1)
+
+    def set_threads(self, int threads):
+        """The most threads that a kernel may take; makes room for what they want as scratch."""
+        if threads == self.step.cx.threads:
+            return
+        cdef size_t size = max([op.set_scratch(threads, self.step.cx.precision) for op in self.forward.ops], default=0)
+        self.scratch = numpy.empty(size + 64, dtype=numpy.uint8)
+        cdef size_t address = self.scratch.ctypes.data
+        self.step.cx.scratch = <void *>((address + 63) // 64 * 64)
+        self.step.cx.scratch_size = size
+        self.step.cx.threads = threads
+
+    def set_order(self, order, int64_t rows):
+        """The samples of an epoch: a permutation, or None for the order of the arrays."""
+        self.order = order
+        self.step.order = NULL if order is None else &self.order[0]
+        self.rows = rows
+
+    def reset(self):
+        self.loss_sum = self.weight_sum = 0.0
+
+    cdef inline int64_t count_batches(self) noexcept nogil:
+        return (self.rows + self.batch_size - 1) // self.batch_size
+
+    @property
+    def batches(self):
+        """Batches of an epoch, the last one perhaps smaller."""
+        return self.count_batches()
+
+    cdef void take(self, int64_t batch) noexcept nogil:
+        # Makes `batch` the current one.
+        cdef Step *s = &self.step
+        s.first = batch * self.batch_size
+        s.rows = min(self.batch_size, self.rows - s.first)
+        s.loss = s.weight = 0.0
+        s.failed = 0
+
+    cdef void count(self) noexcept nogil:
+        self.last_loss = self.step.loss
+        self.loss_sum += self.step.loss * self.step.weight
+        self.weight_sum += self.step.weight
+
+    cdef Status train_step(self, int64_t batch) noexcept nogil:
+        cdef Step *s = &self.step
+        self.take(batch)
+        self.forward.forward(s)
+        if not s.failed:
+            if self.check_finite and not isfinite(s.loss):
+                return NON_FINITE
+            self.backward.backward(s)
+        if s.failed:
+            return FAILED
+        self.update.forward(s)
+        s.number += 1
+        self.count()
+        return DONE
+
+    def train(self, int64_t batch, int64_t end, int64_t number, const double[:] learning_rates, double budget):
+        """Steps for the batches batch, ..., end - 1, or fewer when `budget` seconds are over.
+
+        number: optimizer steps before the first; learning_rates[i] belongs to batch i of the epoch.
+        Returns (the next batch, whether the loss of that batch is not finite so that nothing was done).
+        """
+        cdef Status status = DONE
+        cdef double deadline
+        with nogil:
+            self.step.number = number
+            deadline = seconds() + budget
+            while batch < end:
+                self.step.learning_rate = learning_rates[batch]
+                status = self.train_step(batch)
+                if status != DONE:
+                    break
+                batch += 1
+                if seconds() > deadline:
+                    break
+        if status == FAILED:
+            self.raise_error()
+        return batch, status == NON_FINITE
+
+    def gradients(self, int64_t number):
+        """Forward and backward of batch 0, without an update; returns the loss. Penalties come with the update ops."""
+        with nogil:
+            self.step.number = number
+            self.take(0)
+            self.forward.forward(&self.step)
+            if not self.step.failed:
+                self.backward.backward(&self.step)
+        if self.step.failed:
+            self.raise_error()
+        return self.step.loss
+
+    cdef int64_t run_range(self, int64_t batch, int64_t end, double budget) noexcept nogil:
+        # Forward of the batches batch, ..., end - 1 until all are done, one failed, or the time is over; returns the next.
+        cdef double deadline = seconds() + budget
+        while batch < end:
+            self.take(batch)
+            self.forward.forward(&self.step)
+            if self.step.failed:
+                break
+            self.count()
+            batch += 1
+            if seconds() > deadline:
+                break
+        return batch
+
+    def evaluate(self, int64_t batch, double budget):
+        """Forward of the batches from `batch` on, until all are done or `budget` seconds are over; returns the next batch."""
+        with nogil:
+            batch = self.run_range(batch, self.count_batches(), budget)
+        if self.step.failed:
+            self.raise_error()
+        return batch
+
+    cdef raise_error(self):
+        for op in (*self.forward.ops, *self.backward.ops):
+            if isinstance(op, PythonOp) and op.error is not None:
+                error, op.error = op.error, None
+                raise error
+        raise RuntimeError("a step failed without an error")

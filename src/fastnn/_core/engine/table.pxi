@@ -1,0 +1,78 @@
+# The kernels of csrc/kernels.def, a line each. K is set once, when the module is imported.
+
+cdef extern from *:
+    # The members of fnn_activation are anonymous here: names and numbers come from the one list in fastnn.h.
+    """
+    #define ROW(NAME, name, from_output) {#name, FNN_##NAME, from_output},
+    static const struct fnn_activation_row { const char *name; int kind, from_output; } fnn_activation_rows[] = {
+        FNN_ACTIVATIONS(ROW)
+    };
+    #undef ROW
+    """
+    ctypedef struct fnn_activation_row:
+        const char *name
+        int kind, from_output
+    const fnn_activation_row fnn_activation_rows[]
+    const int FNN_ACTIVATION_COUNT
+
+ctypedef void (*loss_kernel)(const fnn_ctx *, const fnn_loss *, const real *, const real *, const real *, real *, double *) noexcept nogil
+
+cdef extern from "precision.h":
+    ctypedef struct fnn_kernels:
+        void (*gemm_nn)(const fnn_ctx *, const fnn_gemm *, const real *a, const real *b, const real *bias, real *c) noexcept nogil
+        void (*gemm_nt)(const fnn_ctx *, const fnn_gemm *, const real *a, const real *b, const real *bias, real *c) noexcept nogil
+        void (*gemm_tn)(const fnn_ctx *, const fnn_gemm *, const real *a, const real *b, const real *bias, real *c) noexcept nogil
+        void (*activation_forward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *x, real *y) noexcept nogil
+        void (*activation_backward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *saved, const real *dy, real *dx, int32_t accumulate) noexcept nogil
+        void (*softmax_forward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *y) noexcept nogil
+        void (*softmax_backward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *y, const real *dy, real *dx, int32_t accumulate) noexcept nogil
+        void (*vexp)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
+        void (*vlog)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
+        void (*vtanh)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
+        void (*vsigmoid)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
+        void (*verf)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
+        void (*fill)(const fnn_ctx *, int64_t n, double value, real *y) noexcept nogil
+        void (*copy)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
+        void (*scale)(const fnn_ctx *, int64_t n, double factor, real *x) noexcept nogil
+        void (*add)(const fnn_ctx *, int64_t n, const real *a, const real *b, real *y) noexcept nogil
+        void (*axpy)(const fnn_ctx *, int64_t n, double factor, const real *x, real *y) noexcept nogil
+        void (*clip)(const fnn_ctx *, int64_t n, double limit, real *x) noexcept nogil
+        void (*copy_2d)(const fnn_ctx *, int64_t rows, int64_t cols, const real *src, int64_t lds, real *dst, int64_t ldd, int32_t accumulate) noexcept nogil
+        void (*gather_rows)(const fnn_ctx *, int64_t rows, int64_t cols, const int64_t *index, const real *src, real *dst) noexcept nogil
+        void (*scatter_rows)(const fnn_ctx *, int64_t rows, int64_t cols, const int64_t *index, const real *src, real *dst) noexcept nogil
+        void (*sum)(const fnn_ctx *, int64_t n, const real *x, double *out) noexcept nogil
+        void (*sum_squares)(const fnn_ctx *, int64_t n, const real *x, double *out) noexcept nogil
+        void (*sum_abs)(const fnn_ctx *, int64_t n, const real *x, double *out) noexcept nogil
+        void (*dot)(const fnn_ctx *, int64_t n, const real *x, const real *y, double *out) noexcept nogil
+        void (*first_nonfinite)(const fnn_ctx *, int64_t n, const real *x, int64_t *out) noexcept nogil
+        void (*column_sum)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *out, int32_t accumulate) noexcept nogil
+        loss_kernel loss_mse
+        loss_kernel loss_mae
+        loss_kernel loss_huber
+        loss_kernel loss_binary_cross_entropy
+        loss_kernel loss_poisson
+        loss_kernel loss_poisson_rate
+        loss_kernel loss_hinge
+        loss_kernel loss_quantile
+        loss_kernel loss_gaussian_nll
+        void (*loss_cross_entropy)(const fnn_ctx *, const fnn_loss *, const real *p, const int32_t *labels, const real *w, real *dp, double *loss) noexcept nogil
+        loss_kernel loss_cross_entropy_dense
+        void (*optim_sgd)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *velocity) noexcept nogil
+        void (*optim_rmsprop)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *square, real *velocity, real *mean) noexcept nogil
+        void (*optim_adagrad)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *square) noexcept nogil
+        void (*optim_adam)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *m, real *v) noexcept nogil
+        void (*optim_rprop)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *previous, real *size) noexcept nogil
+        void (*regularize)(const fnn_ctx *, int64_t n, double l1, double l2, const real *p, real *g, double *penalty) noexcept nogil
+        void (*max_norm)(const fnn_ctx *, int64_t rows, int64_t cols, double limit, real *w) noexcept nogil
+        void (*random_uniform)(const fnn_ctx *, const fnn_key *, int64_t n, double low, double high, real *y) noexcept nogil
+        void (*random_normal)(const fnn_ctx *, const fnn_key *, int64_t n, double mean, double deviation, real *y) noexcept nogil
+        void (*dropout)(const fnn_ctx *, const fnn_key *, int64_t n, double rate, const real *x, real *y, int32_t accumulate) noexcept nogil
+
+cdef const fnn_kernels *K
+cdef gemm_scratch_function gemm_scratch
+
+# name -> (number in fnn_activation, whether the derivative is a function of the output)
+ACTIVATIONS = {
+    fnn_activation_rows[i].name.decode(): (fnn_activation_rows[i].kind, bool(fnn_activation_rows[i].from_output))
+    for i in range(FNN_ACTIVATION_COUNT)
+}

@@ -1,0 +1,54 @@
+"""Kernels as functions on arrays of either precision: random numbers, checks, elementary functions.
+
+What initializers, the data edge and tests need of csrc without a program. Arrays of other dtypes are the caller's mistake.
+"""
+
+import numpy as np
+
+from . import f32, f64
+from .binding import permutation as _permutation
+
+ENGINES = {"float32": f32, "float64": f64}
+
+
+def engine_of(dtype):
+    """The engine module of a dtype: f32 or f64."""
+    return ENGINES[np.dtype(dtype).name]
+
+
+def _filled(shape, dtype, fill) -> np.ndarray:
+    out = np.empty(shape, dtype=dtype)
+    if out.size:
+        fill(out.reshape(-1))
+    return out
+
+
+def random_uniform(shape, low, high, seed, stream, dtype) -> np.ndarray:
+    """Numbers in [low, high); number i is a function of (seed, stream, i) alone."""
+    return _filled(shape, dtype, lambda out: engine_of(dtype).random_uniform(seed, stream, low, high, out))
+
+
+def random_normal(shape, mean, deviation, seed, stream, dtype) -> np.ndarray:
+    """Normally distributed numbers; number i is a function of (seed, stream, i) alone."""
+    return _filled(shape, dtype, lambda out: engine_of(dtype).random_normal(seed, stream, mean, deviation, out))
+
+
+def permutation(n, seed, stream) -> np.ndarray:
+    """0 .. n-1 in a random order that is a function of (n, seed, stream) alone."""
+    out = np.empty(n, dtype=np.int64)
+    _permutation(seed, stream, out)
+    return out
+
+
+def first_nonfinite(array) -> int:
+    """Flat index of the first infinite or NaN element of a C-contiguous array, or -1."""
+    if not array.size:
+        return -1
+    return engine_of(array.dtype).first_nonfinite(array.reshape(-1))
+
+
+def apply(name, array) -> np.ndarray:
+    """exp, log, tanh, sigmoid or erf of every element of a C-contiguous array."""
+    if not array.size:
+        return array.copy()
+    return engine_of(array.dtype).apply(name, array.reshape(-1)).reshape(array.shape)
