@@ -1,0 +1,279 @@
+/* pool.c: one persistent pool of threads for the process.
+ *
+ * Threads are made when first asked for and kept. A worker that has nothing to do spins for a moment, since a training
+ * step is a series of regions a few microseconds apart, and then parks on a condition variable. The caller of
+ * fnn_parallel works on its own region too and never waits for a worker that has not begun: it takes the invitation
+ * back. So a region costs little more than a serial run when the CPUs are taken by someone else.
+ *
+ * One region at a time has the pool. Whoever finds it taken (another caller, or a task that calls fnn_parallel itself)
+ * runs its chunks alone: that can never deadlock, and small concurrent calls do best that way.
+ *
+ * The child of a fork has no workers. It starts with an empty pool, in whatever state the parent's was.
+ */
+#if defined(__linux__) && !defined(_GNU_SOURCE)
+#define _GNU_SOURCE
+#endif
+
+#include "pool.h"
+#include "fastnn.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
+enum {
+    MAX_WORKERS = 255,
+    STACK_BYTES = 512 << 10, /* kernels use a few KB; the sanitizers' run-times want the rest */
+    SPIN_NS = 50000,         /* what waking a parked worker takes: waiting longer than that could not pay */
+    SPIN_ALONE_NS = 2000,    /* after this long a spinning thread lets others run at every turn */
+};
+
+/* A worker's state. Only the caller that holds the pool invites and takes back; only the worker starts and ends. */
+enum { IDLE, INVITED, RUNNING, QUIT };
+
+typedef struct {
+    _Alignas(128) _Atomic int state; /* two lines apart: neighbouring lines are fetched in pairs */
+    _Atomic bool parked;
+    pthread_mutex_t lock; /* with `wake`, for parking only */
+    pthread_cond_t wake;
+    pthread_t thread;
+} worker;
+
+static struct {
+    _Atomic bool taken;  /* by the caller whose region runs */
+    _Atomic int size;    /* workers alive; written by the holder */
+    _Atomic int spin_ns; /* 0 while there are more threads than CPUs: spinning would steal from those that work */
+    bool fork_handled;
+    worker workers[MAX_WORKERS];
+
+    /* the region: written by the holder while no worker runs */
+    fnn_task task;
+    void *arg;
+    int64_t chunks;
+    unsigned fp_mode;
+    _Alignas(128) _Atomic int64_t next; /* the first chunk that nobody has claimed */
+
+    _Alignas(128) _Atomic bool caller_parked;
+    pthread_mutex_t done_lock; /* with `done`, for the caller's parking only */
+    pthread_cond_t done;
+} pool = {.done_lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+
+/* ---- waiting ------------------------------------------------------------------------------------------------- */
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void pause_cpu(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Spins while the worker's state is `state`, for at most `ns`; returns whether it changed. */
+static bool spin_while(_Atomic int *word, int state, int64_t ns)
+{
+    if (atomic_load(word) != state) return true;
+    if (ns == 0) return false;
+    for (int64_t start = now_ns(), spent = 0; spent < ns; spent = now_ns() - start) {
+        if (spent < SPIN_ALONE_NS) pause_cpu();
+        else sched_yield();
+        if (atomic_load(word) != state) return true;
+    }
+    return false;
+}
+
+/* ---- the floating-point mode --------------------------------------------------------------------------------- */
+
+/* Rounding and the treatment of denormals belong to a thread. Workers take the caller's, or the same sum would depend
+ * on which thread made it. */
+static unsigned fp_mode(void)
+{
+#if defined(__SSE__)
+    return _mm_getcsr();
+#elif defined(__aarch64__)
+    uint64_t mode;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+    return (unsigned)mode;
+#else
+    return 0;
+#endif
+}
+
+static void set_fp_mode(unsigned mode)
+{
+#if defined(__SSE__)
+    _mm_setcsr(mode);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode));
+#else
+    (void)mode;
+#endif
+}
+
+/* ---- workers ------------------------------------------------------------------------------------------------- */
+
+static void run_chunks(void)
+{
+    for (;;) {
+        int64_t i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed);
+        if (i >= pool.chunks) return;
+        pool.task(pool.arg, i);
+    }
+}
+
+/* Waits until invited or told to quit; returns the state then. An invitation may be taken back at any moment. */
+static int wait_for_invitation(worker *self)
+{
+    if (!spin_while(&self->state, IDLE, pool.spin_ns)) {
+        pthread_mutex_lock(&self->lock);
+        atomic_store(&self->parked, true); /* sequentially consistent with set_state: one of the two sees the other */
+        while (atomic_load(&self->state) == IDLE) pthread_cond_wait(&self->wake, &self->lock);
+        atomic_store(&self->parked, false);
+        pthread_mutex_unlock(&self->lock);
+    }
+    return atomic_load(&self->state);
+}
+
+static void *work(void *arg)
+{
+    worker *self = arg;
+    for (;;) {
+        if (wait_for_invitation(self) == QUIT) return NULL;
+        int invited = INVITED;
+        if (!atomic_compare_exchange_strong(&self->state, &invited, RUNNING)) continue; /* taken back */
+        set_fp_mode(pool.fp_mode);
+        run_chunks();
+        atomic_store(&self->state, IDLE);
+        if (atomic_load(&pool.caller_parked)) {
+            pthread_mutex_lock(&pool.done_lock);
+            pthread_cond_signal(&pool.done);
+            pthread_mutex_unlock(&pool.done_lock);
+        }
+    }
+}
+
+/* Invites a worker or tells it to quit. */
+static void set_state(worker *w, int state)
+{
+    atomic_store(&w->state, state);
+    if (!atomic_load(&w->parked)) return;
+    pthread_mutex_lock(&w->lock);
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* Returns when the worker has ended its chunks, or has not begun and will not. */
+static void release_worker(worker *w)
+{
+    int expected = INVITED;
+    if (atomic_compare_exchange_strong(&w->state, &expected, IDLE)) return;
+    if (spin_while(&w->state, RUNNING, SPIN_NS)) return;
+    pthread_mutex_lock(&pool.done_lock);
+    atomic_store(&pool.caller_parked, true);
+    while (atomic_load(&w->state) == RUNNING) pthread_cond_wait(&pool.done, &pool.done_lock);
+    atomic_store(&pool.caller_parked, false);
+    pthread_mutex_unlock(&pool.done_lock);
+}
+
+/* ---- making threads ------------------------------------------------------------------------------------------ */
+
+/* In the child of a fork: the workers are gone, and any lock may have been held by one of them. */
+static void forget_workers(void)
+{
+    for (int i = 0; i < MAX_WORKERS; i++) atomic_store(&pool.workers[i].state, IDLE);
+    pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t unwaited = PTHREAD_COND_INITIALIZER;
+    pool.done_lock = unlocked;
+    pool.done = unwaited;
+    atomic_store(&pool.caller_parked, false);
+    atomic_store(&pool.size, 0);
+    atomic_store(&pool.taken, false);
+}
+
+static bool start_worker(worker *w)
+{
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0) return false;
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
+    pthread_cond_t unwaited = PTHREAD_COND_INITIALIZER;
+    w->lock = unlocked;
+    w->wake = unwaited;
+    atomic_store(&w->parked, false);
+    atomic_store(&w->state, IDLE);
+    int failure = pthread_create(&w->thread, &attributes, work, w);
+    pthread_attr_destroy(&attributes);
+    return failure == 0;
+}
+
+/* Grows the pool to `wanted` workers; returns how many there are for the holder, fewer where the system refuses. */
+static int ensure_workers(int wanted)
+{
+    int size = atomic_load_explicit(&pool.size, memory_order_relaxed);
+    if (size >= wanted) return wanted;
+    if (!pool.fork_handled) {
+        if (pthread_atfork(NULL, NULL, forget_workers) != 0) return 0;
+        pool.fork_handled = true;
+    }
+    pool.spin_ns = wanted < fnn_cpu_count() ? SPIN_NS : 0;
+    sigset_t all, before; /* signals belong to the application's threads */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (size < wanted && start_worker(&pool.workers[size])) size++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    atomic_store(&pool.size, size);
+    return size;
+}
+
+/* ---- the interface ------------------------------------------------------------------------------------------- */
+
+void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg)
+{
+    int wanted = (chunks < threads ? (int)chunks : threads) - 1;
+    if (wanted < 1 || atomic_exchange(&pool.taken, true)) {
+        for (int64_t i = 0; i < chunks; i++) task(arg, i);
+        return;
+    }
+    int helpers = ensure_workers(wanted < MAX_WORKERS ? wanted : MAX_WORKERS);
+    pool.task = task;
+    pool.arg = arg;
+    pool.chunks = chunks;
+    pool.fp_mode = fp_mode();
+    atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
+    for (int i = 0; i < helpers; i++) set_state(&pool.workers[i], INVITED);
+    run_chunks();
+    for (int i = 0; i < helpers; i++) release_worker(&pool.workers[i]);
+    atomic_store(&pool.taken, false);
+}
+
+bool fnn_pool_awake(void)
+{
+    return atomic_load_explicit(&pool.size, memory_order_relaxed) > 0
+           && !atomic_load_explicit(&pool.workers[0].parked, memory_order_relaxed);
+}
+
+int fnn_pool_size(void) { return atomic_load(&pool.size); }
+
+void fnn_pool_shutdown(void)
+{
+    while (atomic_exchange(&pool.taken, true)) sched_yield();
+    int size = atomic_load(&pool.size);
+    for (int i = 0; i < size; i++) set_state(&pool.workers[i], QUIT);
+    for (int i = 0; i < size; i++) pthread_join(pool.workers[i].thread, NULL);
+    atomic_store(&pool.size, 0);
+    atomic_store(&pool.taken, false);
+}
