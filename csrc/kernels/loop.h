@@ -56,6 +56,22 @@ ALWAYS_INLINE int64_t FN(reduction_chunk)(int64_t n, int64_t work)
     return size > least ? size : least;
 }
 
+/* Runs a reduction whose body writes partial[chunk], and adds the partial results in order. */
+ALWAYS_INLINE double FN(run_reduction)(const fnn_ctx *cx, int64_t n, int64_t work, FN(range_body) body, void *args,
+                                       const double *partial)
+{
+    int64_t size = FN(reduction_chunk)(n, work);
+    if (n <= 0) return 0;
+    if (n <= size) {
+        body(args, 0, n, 0);
+        return partial[0];
+    }
+    FN(run_chunks)(cx, n, size, body, args);
+    double total = 0;
+    for (int64_t i = 0; i * size < n; i++) total += partial[i];
+    return total;
+}
+
 /* ---- walks: y = f(x...), with one constant ------------------------------------------------------------------- */
 
 typedef vec (*FN(map1_op))(vec x, vec c);

@@ -48,6 +48,16 @@ ALWAYS_INLINE void v_store(real *p, vec a) { OP(storeu)(p, a); }
 ALWAYS_INLINE vec v_load_mask(const real *p, vmask m) { return OP(maskload)(p, AS_INT(m)); }
 ALWAYS_INLINE void v_store_mask(real *p, vmask m, vec a) { OP(maskstore)(p, AS_INT(m), a); }
 ALWAYS_INLINE vmask mask_first(int64_t n) { return AS_REAL(OP_INT(cmpgt)(SET1_INT(n), IOTA)); }
+ALWAYS_INLINE vmask mask_at_least(const uint32_t *p, uint32_t t)
+{
+#if REAL_BITS == 32
+    __m256i a = _mm256_loadu_si256((const __m256i *)p);
+    return AS_REAL(_mm256_cmpeq_epi32(a, _mm256_max_epu32(a, _mm256_set1_epi32((int32_t)t))));
+#else
+    __m128i a = _mm_loadu_si128((const __m128i *)p);
+    return AS_REAL(_mm256_cvtepi32_epi64(_mm_cmpeq_epi32(a, _mm_max_epu32(a, _mm_set1_epi32((int32_t)t)))));
+#endif
+}
 
 ALWAYS_INLINE vec v_zero(void) { return OP(setzero)(); }
 ALWAYS_INLINE vec v_set1(real a) { return OP(set1)(a); }
@@ -158,6 +168,11 @@ ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b)
                   _mm256_fmadd_pd(FN(high_half)(a), FN(high_half)(b), w.hi)};
 }
 ALWAYS_INLINE double wide_reduce(wide w) { return FN(sum4)(_mm256_add_pd(w.lo, w.hi)); }
+ALWAYS_INLINE void wide_store(double *p, wide w)
+{
+    _mm256_storeu_pd(p, w.lo);
+    _mm256_storeu_pd(p + 4, w.hi);
+}
 #else
 ALWAYS_INLINE real v_reduce_add(vec a) { return FN(sum4)(a); }
 ALWAYS_INLINE real v_reduce_max(vec a)
@@ -170,4 +185,5 @@ ALWAYS_INLINE wide wide_join(wide w, wide x) { return (wide){_mm256_add_pd(w.lo,
 ALWAYS_INLINE wide wide_add(wide w, vec a) { return (wide){_mm256_add_pd(w.lo, a)}; }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b) { return (wide){_mm256_fmadd_pd(a, b, w.lo)}; }
 ALWAYS_INLINE double wide_reduce(wide w) { return FN(sum4)(w.lo); }
+ALWAYS_INLINE void wide_store(double *p, wide w) { _mm256_storeu_pd(p, w.lo); }
 #endif

@@ -30,6 +30,14 @@ ALWAYS_INLINE void v_store(real *p, vec a) { OP(storeu)(p, a); }
 ALWAYS_INLINE vec v_load_mask(const real *p, vmask m) { return OP(maskz_loadu)(m, p); }
 ALWAYS_INLINE void v_store_mask(real *p, vmask m, vec a) { OP(mask_storeu)(p, m, a); }
 ALWAYS_INLINE vmask mask_first(int64_t n) { return (vmask)((1u << n) - 1); }
+ALWAYS_INLINE vmask mask_at_least(const uint32_t *p, uint32_t t)
+{
+#if REAL_BITS == 32
+    return _mm512_cmpge_epu32_mask(_mm512_loadu_si512(p), _mm512_set1_epi32((int32_t)t));
+#else
+    return _mm256_cmpge_epu32_mask(_mm256_loadu_si256((const __m256i *)p), _mm256_set1_epi32((int32_t)t));
+#endif
+}
 
 ALWAYS_INLINE vec v_zero(void) { return OP(setzero)(); }
 ALWAYS_INLINE vec v_set1(real a) { return OP(set1)(a); }
@@ -95,10 +103,16 @@ ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b)
                   _mm512_fmadd_pd(FN(high_half)(a), FN(high_half)(b), w.hi)};
 }
 ALWAYS_INLINE double wide_reduce(wide w) { return _mm512_reduce_add_pd(_mm512_add_pd(w.lo, w.hi)); }
+ALWAYS_INLINE void wide_store(double *p, wide w)
+{
+    _mm512_storeu_pd(p, w.lo);
+    _mm512_storeu_pd(p + 8, w.hi);
+}
 #else
 ALWAYS_INLINE wide wide_zero(void) { return (wide){_mm512_setzero_pd()}; }
 ALWAYS_INLINE wide wide_join(wide w, wide x) { return (wide){_mm512_add_pd(w.lo, x.lo)}; }
 ALWAYS_INLINE wide wide_add(wide w, vec a) { return (wide){_mm512_add_pd(w.lo, a)}; }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b) { return (wide){_mm512_fmadd_pd(a, b, w.lo)}; }
 ALWAYS_INLINE double wide_reduce(wide w) { return _mm512_reduce_add_pd(w.lo); }
+ALWAYS_INLINE void wide_store(double *p, wide w) { _mm512_storeu_pd(p, w.lo); }
 #endif

@@ -58,6 +58,12 @@ ALWAYS_INLINE void v_store_mask(real *p, vmask m, vec a)
 }
 ALWAYS_INLINE vint FN(int_set1)(lane_int k) { return k - (vint){0}; }
 ALWAYS_INLINE vmask mask_first(int64_t n) { return IOTA < FN(int_set1)((lane_int)n); }
+ALWAYS_INLINE vmask mask_at_least(const uint32_t *p, uint32_t t)
+{
+    vmask m;
+    for (int i = 0; i < VL; i++) m[i] = -(p[i] >= t);
+    return m;
+}
 
 ALWAYS_INLINE vec v_zero(void) { return (vec){0}; }
 /* a - 0, not a + 0, which would lose the sign of -0 */
@@ -161,3 +167,4 @@ ALWAYS_INLINE wide wide_add(wide w, vec a) { return (wide){w.lo + a}; }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b) { return (wide){w.lo + a * b}; }
 ALWAYS_INLINE double wide_reduce(wide w) { return w.lo[0] + w.lo[1]; }
 #endif
+ALWAYS_INLINE void wide_store(double *p, wide w) { memcpy(p, &w, sizeof w); }

@@ -27,6 +27,8 @@
 #define v_store_mask FN(v_store_mask) /* (p, m, a) */
 #define mask_first FN(mask_first)     /* (n): lanes 0 .. n-1; 0 <= n <= VL */
 
+#define mask_at_least FN(mask_at_least) /* (p, t): lanes l whose 32-bit p[l] >= t, unsigned; reads VL of them */
+
 #define v_zero FN(v_zero) /* () */
 #define v_set1 FN(v_set1) /* (real) */
 
@@ -69,5 +71,6 @@
 #define wide_fma FN(wide_fma)       /* (w, a, b): w + a b, the product in double */
 #define wide_join FN(wide_join)     /* (w, w') */
 #define wide_reduce FN(wide_reduce) /* -> double */
+#define wide_store FN(wide_store)   /* (double *p, w): VL doubles, in the order of the lanes */
 
 #endif

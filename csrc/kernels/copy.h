@@ -1,0 +1,104 @@
+/* copy.h: copies: flat, between strided matrices, and of rows by index. Rows are often a few values wide, so a row goes
+ * through vector registers here; memcpy would cost more than the copy. */
+
+typedef struct {
+    int64_t cols, lds, ldd;
+    const int64_t *index;
+    const real *src;
+    real *dst;
+} FN(copy_args);
+
+ALWAYS_INLINE void FN(copy_row)(int64_t n, const real *src, real *dst)
+{
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(dst + i, v_load(src + i));
+    if (i < n) {
+        vmask m = mask_first(n - i);
+        v_store_mask(dst + i, m, v_load_mask(src + i, m));
+    }
+}
+
+static void FN(copy_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(copy_args) *c = args;
+    (void)chunk;
+    FN(copy_row)(end - begin, c->src + begin, c->dst + begin);
+}
+
+static void FN(copy)(const fnn_ctx *cx, int64_t n, const real *x, real *y)
+{
+    FN(for_items)(cx, n, 1, FN(copy_range), &(FN(copy_args)){.src = x, .dst = y});
+}
+
+static void FN(copy_2d_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(copy_args) *c = args;
+    (void)chunk;
+    for (int64_t i = begin; i < end; i++) FN(copy_row)(c->cols, c->src + i * c->lds, c->dst + i * c->ldd);
+}
+
+static void FN(add_2d_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(copy_args) *c = args;
+    (void)chunk;
+    for (int64_t i = begin; i < end; i++) {
+        real *dst = c->dst + i * c->ldd;
+        FN(map2)(c->cols, c->src + i * c->lds, dst, dst, v_zero(), FN(add_op));
+    }
+}
+
+static void FN(copy_2d)(const fnn_ctx *cx, int64_t rows, int64_t cols, const real *src, int64_t lds, real *dst,
+                        int64_t ldd, int32_t accumulate)
+{
+    if (lds == cols && ldd == cols) {
+        cols *= rows;
+        rows = 1;
+    }
+    FN(copy_args) c = {.cols = cols, .lds = lds, .ldd = ldd, .src = src, .dst = dst};
+    FN(for_items)(cx, rows, cols, accumulate ? FN(add_2d_range) : FN(copy_2d_range), &c);
+}
+
+/* Rows to come are asked for ahead: a shuffled batch is a random walk through memory that no CPU predicts. */
+#undef GATHER_AHEAD
+#define GATHER_AHEAD 8
+#undef CACHE_LINE
+#define CACHE_LINE 64
+
+static void FN(gather_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(copy_args) *c = args;
+    int64_t line = CACHE_LINE / (int64_t)sizeof(real);
+    (void)chunk;
+    for (int64_t i = begin; i < end; i++) {
+        if (i + GATHER_AHEAD < end) {
+            const real *next = c->src + c->index[i + GATHER_AHEAD] * c->cols;
+            for (int64_t j = 0; j < c->cols; j += line) __builtin_prefetch(next + j);
+        }
+        FN(copy_row)(c->cols, c->src + c->index[i] * c->cols, c->dst + i * c->cols);
+    }
+}
+
+static void FN(gather_scalars)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(copy_args) *c = args;
+    (void)chunk;
+    for (int64_t i = begin; i < end; i++) c->dst[i] = c->src[c->index[i]];
+}
+
+static void FN(gather_rows)(const fnn_ctx *cx, int64_t rows, int64_t cols, const int64_t *index, const real *src,
+                            real *dst)
+{
+    FN(copy_args) c = {.cols = cols, .index = index, .src = src, .dst = dst};
+    FN(for_items)(cx, rows, cols, cols == 1 ? FN(gather_scalars) : FN(gather_range), &c);
+}
+
+/* On one thread: where an index occurs twice the last row must win. */
+static void FN(scatter_rows)(const fnn_ctx *cx, int64_t rows, int64_t cols, const int64_t *index, const real *src,
+                             real *dst)
+{
+    (void)cx;
+    if (cols == 1)
+        for (int64_t i = 0; i < rows; i++) dst[index[i]] = src[i];
+    else
+        for (int64_t i = 0; i < rows; i++) FN(copy_row)(cols, src + i * cols, dst + index[i] * cols);
+}

@@ -1,0 +1,111 @@
+/* cross_entropy.h: softmax and cross entropy in one, from logits: with z = p - max(p) and S = sum(exp(z)),
+ *
+ *     l = log(S) sum(t) - sum(t z),      dl/dp = exp(z) / S sum(t) - t,
+ *
+ * for the targets t: a class id or probabilities y, smoothed to t = (1 - s) y + s / cols. One term of S is 1, so
+ * log1p(S - 1) keeps the relative accuracy of small losses; it is taken for VL rows at once. */
+
+typedef struct {
+    const fnn_loss *d;
+    const real *p, *y, *w; /* y: probabilities, where labels is NULL */
+    const int32_t *labels;
+    real *dp;
+    double *partial; /* one a chunk */
+} FN(entropy_args);
+
+/* S of a row with exp(z) stored to dp (unless NULL); sum(t) and sum(t z) to *targets and *linear. */
+ALWAYS_INLINE double FN(dense_row)(int64_t n, const real *p, const real *y, real keep, real spread, real *dp,
+                                   double *targets, double *linear)
+{
+    real top = FN(row_max)(n, p);
+    vec shift = v_set1(top);
+    wide t_sum = wide_zero(), tz_sum = wide_zero();
+    for (int64_t j = 0; j < n; j += VL) {
+        vmask m = mask_first(n - j < VL ? n - j : VL);
+        vec t = v_keep(m, v_fma(v_set1(keep), v_load_mask(y + j, m), v_set1(spread)));
+        t_sum = wide_add(t_sum, t);
+        tz_sum = wide_fma(tz_sum, t, v_keep(m, v_sub(v_load_mask(p + j, m), shift)));
+    }
+    *targets = wide_reduce(t_sum);
+    *linear = wide_reduce(tz_sum);
+    return FN(row_exp)(n, p, top, dp);
+}
+
+ALWAYS_INLINE double FN(label_row)(int64_t n, const real *p, int32_t label, real keep, real spread, real *dp,
+                                   double *linear)
+{
+    real top = FN(row_max)(n, p);
+    *linear = (double)keep * (double)(p[label] - top);
+    if (spread != 0)
+        *linear += (double)spread * (FN(reduce_walk)(n, p, p, FN(sum_op)) - (double)n * (double)top);
+    return FN(row_exp)(n, p, top, dp);
+}
+
+/* dp = factor dp - scale t, for the row's e = exp(z) in dp */
+ALWAYS_INLINE void FN(dense_gradient)(int64_t n, const real *y, real keep, real spread, real factor, real scale,
+                                      real *dp)
+{
+    for (int64_t j = 0; j < n; j += VL) {
+        vmask m = mask_first(n - j < VL ? n - j : VL);
+        vec t = v_fma(v_set1(keep), v_load_mask(y + j, m), v_set1(spread));
+        v_store_mask(dp + j, m, v_fnma(v_set1(scale), t, v_mul(v_set1(factor), v_load_mask(dp + j, m))));
+    }
+}
+
+ALWAYS_INLINE void FN(label_gradient)(int64_t n, int32_t label, real keep, real spread, real factor, real scale,
+                                      real *dp)
+{
+    vec less = v_set1(scale * spread);
+    for (int64_t j = 0; j < n; j += VL) {
+        vmask m = mask_first(n - j < VL ? n - j : VL);
+        v_store_mask(dp + j, m, v_sub(v_mul(v_set1(factor), v_load_mask(dp + j, m)), less));
+    }
+    dp[label] -= scale * keep;
+}
+
+static void FN(entropy_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(entropy_args) *a = args;
+    int64_t n = a->d->cols;
+    real keep = (real)(1 - a->d->param), spread = (real)(a->d->param / (double)n);
+    real others[VL], weights[VL]; /* S - 1 and its weight, of up to VL rows */
+    int64_t waiting = 0;
+    double sum = 0;
+    for (int64_t i = begin; i < end; i++) {
+        const real *p = a->p + i * n, *y = a->labels ? NULL : a->y + i * n;
+        real *dp = a->dp ? a->dp + i * n : NULL;
+        double w = a->w ? (double)a->w[i] : 1, scale = a->d->scale * w, targets = 1, linear;
+        double s = y ? FN(dense_row)(n, p, y, keep, spread, dp, &targets, &linear)
+                     : FN(label_row)(n, p, a->labels[i], keep, spread, dp, &linear);
+        if (dp && y)
+            FN(dense_gradient)(n, y, keep, spread, (real)(scale * targets / s), (real)scale, dp);
+        else if (dp)
+            FN(label_gradient)(n, a->labels[i], keep, spread, (real)(scale / s), (real)scale, dp);
+        sum -= w * linear;
+        others[waiting] = (real)(s - 1);
+        weights[waiting++] = (real)(w * targets);
+        if (waiting == VL || i + 1 == end) {
+            vmask m = mask_first(waiting);
+            vec logs = FN(v_log1p)(v_load_mask(others, m));
+            sum += wide_reduce(wide_fma(wide_zero(), logs, v_load_mask(weights, m)));
+            waiting = 0;
+        }
+    }
+    a->partial[chunk] = sum;
+}
+
+static void FN(loss_cross_entropy)(const fnn_ctx *cx, const fnn_loss *d, const real *p, const int32_t *labels,
+                                   const real *w, real *dp, double *loss)
+{
+    double partial[MAX_PARTIALS];
+    FN(entropy_args) a = {d, p, NULL, w, labels, dp, partial};
+    *loss += FN(run_reduction)(cx, d->rows, d->cols, FN(entropy_range), &a, partial);
+}
+
+static void FN(loss_cross_entropy_dense)(const fnn_ctx *cx, const fnn_loss *d, const real *p, const real *y,
+                                         const real *w, real *dp, double *loss)
+{
+    double partial[MAX_PARTIALS];
+    FN(entropy_args) a = {d, p, y, w, NULL, dp, partial};
+    *loss += FN(run_reduction)(cx, d->rows, d->cols, FN(entropy_range), &a, partial);
+}

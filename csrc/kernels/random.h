@@ -1,0 +1,156 @@
+/* random.h: random numbers by position: value i depends on the key and i alone, whatever the target, the threads, or
+ * the stretch that is asked for.
+ *
+ * PHILOX_LANES blocks make one tile of values, laid out word by word so that nothing is transposed: with 32 bits a value
+ * (float, and dropout in both precisions) value i is word i / PHILOX_LANES % 4 of block i % PHILOX_LANES of its tile;
+ * a double takes two words. Tiles are made whole; the end of the last one is dropped. */
+
+#undef TILE
+#define TILE (4 * PHILOX_LANES)
+#undef REAL_TILE
+#define REAL_TILE (REAL_BITS == 32 ? TILE : TILE / 2)
+
+typedef struct {
+    const fnn_key *key;
+    int64_t n;
+    uint32_t threshold; /* dropout */
+    int32_t accumulate;
+    double a, b; /* low and range, or mean and deviation */
+    real factor, highest;
+    const real *x;
+    real *y;
+} FN(random_args);
+
+/* A tile of uniform numbers in [0, 1): 24 bits for float, 53 for double. */
+static void FN(uniform_tile)(const fnn_key *key, uint64_t tile, real *u)
+{
+    philox_words r;
+    philox(key, tile * PHILOX_LANES, &r);
+#if REAL_BITS == 32
+    for (int w = 0; w < 4; w++)
+        for (int l = 0; l < PHILOX_LANES; l++)
+            u[w * PHILOX_LANES + l] = (float)(int32_t)(r.word[w][l] >> 8) * 0x1p-24f;
+#else
+    for (int w = 0; w < 2; w++)
+        for (int l = 0; l < PHILOX_LANES; l++) {
+            double high = (int32_t)(r.word[2 * w][l] >> 5), low = (int32_t)(r.word[2 * w + 1][l] >> 6);
+            u[w * PHILOX_LANES + l] = (high * 0x1p26 + low) * 0x1p-53;
+        }
+#endif
+}
+
+/* Where tile number `tile` begins in the buffer, and how many of its values are asked for. */
+ALWAYS_INLINE int64_t FN(tile_length)(int64_t n, int64_t tile, int64_t size)
+{
+    return n - tile * size < size ? n - tile * size : size;
+}
+
+static void FN(uniform_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(random_args) *a = args;
+    vec low = v_set1((real)a->a), range = v_set1((real)a->b), highest = v_set1(a->highest);
+    (void)chunk;
+    for (int64_t tile = begin; tile < end; tile++) {
+        real u[REAL_TILE];
+        FN(uniform_tile)(a->key, (uint64_t)tile, u);
+        for (int k = 0; k < REAL_TILE; k += VL) v_store(u + k, v_min(highest, v_fma(range, v_load(u + k), low)));
+        FN(copy_row)(FN(tile_length)(a->n, tile, REAL_TILE), u, a->y + tile * REAL_TILE);
+    }
+}
+
+/* A tile of pairs for Box and Muller (1958): u1 in (0, 1], u2 in [0, 1), of all the bits that a value may take. */
+static void FN(pair_tile)(const fnn_key *key, uint64_t tile, real *u1, real *u2)
+{
+#if REAL_BITS == 32
+    philox_words r;
+    philox(key, tile * PHILOX_LANES, &r);
+    for (int w = 0; w < 2; w++)
+        for (int l = 0; l < PHILOX_LANES; l++) {
+            u1[w * PHILOX_LANES + l] = (float)r.word[2 * w][l] * 0x1p-32f + 0x1p-33f;
+            u2[w * PHILOX_LANES + l] = (float)(int32_t)(r.word[2 * w + 1][l] >> 8) * 0x1p-24f;
+        }
+#else
+    double u[REAL_TILE];
+    FN(uniform_tile)(key, tile, u);
+    for (int l = 0; l < PHILOX_LANES; l++) {
+        u1[l] = u[l] + 0x1p-54;
+        u2[l] = u[PHILOX_LANES + l];
+    }
+#endif
+}
+
+static void FN(normal_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    enum { PAIRS = REAL_TILE / 2 };
+    const FN(random_args) *a = args;
+    vec mean = v_set1((real)a->a), deviation = v_set1((real)a->b);
+    (void)chunk;
+    for (int64_t tile = begin; tile < end; tile++) {
+        real u1[PAIRS], u2[PAIRS], z[REAL_TILE];
+        FN(pair_tile)(a->key, (uint64_t)tile, u1, u2);
+        for (int k = 0; k < PAIRS; k += VL) {
+            vec sine, cosine, radius = v_sqrt(v_mul(v_set1(-2), FN(v_log)(v_load(u1 + k))));
+            FN(v_sincos_turn)(v_load(u2 + k), &sine, &cosine);
+            radius = v_mul(radius, deviation);
+            v_store(z + k, v_fma(radius, cosine, mean));
+            v_store(z + PAIRS + k, v_fma(radius, sine, mean));
+        }
+        FN(copy_row)(FN(tile_length)(a->n, tile, REAL_TILE), z, a->y + tile * REAL_TILE);
+    }
+}
+
+ALWAYS_INLINE vec FN(dropped)(const FN(random_args) *a, vmask kept, vec x, vec old)
+{
+    vec y = v_keep(kept, v_mul(x, v_set1(a->factor)));
+    return a->accumulate ? v_add(old, y) : y;
+}
+
+static void FN(dropout_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(random_args) *a = args;
+    (void)chunk;
+    for (int64_t tile = begin; tile < end; tile++) {
+        philox_words r;
+        philox(a->key, (uint64_t)tile * PHILOX_LANES, &r);
+        const uint32_t *bits = &r.word[0][0];
+        const real *x = a->x + tile * TILE;
+        real *y = a->y + tile * TILE;
+        int64_t n = FN(tile_length)(a->n, tile, TILE), i = 0;
+        for (; i + VL <= n; i += VL) {
+            vmask kept = mask_at_least(bits + i, a->threshold);
+            v_store(y + i, FN(dropped)(a, kept, v_load(x + i), v_load(y + i)));
+        }
+        if (i == n) continue;
+        vmask m = mask_first(n - i), kept = mask_at_least(bits + i, a->threshold);
+        v_store_mask(y + i, m, FN(dropped)(a, kept, v_load_mask(x + i, m), v_load_mask(y + i, m)));
+    }
+}
+
+static void FN(random_run)(const fnn_ctx *cx, int64_t size, FN(range_body) body, FN(random_args) *a)
+{
+    FN(for_items)(cx, (a->n + size - 1) / size, size, body, a);
+}
+
+static void FN(random_uniform)(const fnn_ctx *cx, const fnn_key *key, int64_t n, double low, double high, real *y)
+{
+    real below = REAL_BITS == 32 ? (real)nextafterf((float)high, (float)low) : (real)nextafter(high, low);
+    FN(random_args) a = {.key = key, .n = n, .a = low, .b = high - low, .highest = below, .y = y};
+    FN(random_run)(cx, REAL_TILE, FN(uniform_range), &a);
+}
+
+static void FN(random_normal)(const fnn_ctx *cx, const fnn_key *key, int64_t n, double mean, double deviation, real *y)
+{
+    FN(random_args) a = {.key = key, .n = n, .a = mean, .b = deviation, .y = y};
+    FN(random_run)(cx, REAL_TILE, FN(normal_range), &a);
+}
+
+/* A value is kept where its 32 bits, as a fraction of 2^32, are at least the rate. At a rate of 1 the factor is 0. */
+static void FN(dropout)(const fnn_ctx *cx, const fnn_key *key, int64_t n, double rate, const real *x, real *y,
+                        int32_t accumulate)
+{
+    double threshold = ceil(rate * 0x1p32);
+    FN(random_args) a = {.key = key, .n = n, .accumulate = accumulate, .x = x, .y = y};
+    a.threshold = threshold < 0x1p32 ? (uint32_t)threshold : UINT32_MAX;
+    a.factor = rate < 1 ? (real)(1 / (1 - rate)) : 0;
+    FN(random_run)(cx, TILE, FN(dropout_range), &a);
+}
