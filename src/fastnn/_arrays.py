@@ -58,7 +58,7 @@ def _as_array(data, name):
         raise ValueError(f"{name} cannot be made an array: {error}") from error
     except Exception as error:  # a foreign __array__ may raise anything
         raise TypeError(f"{name} cannot be made an array: {error}") from error
-    if _is_frame(data) and (array.dtype.kind == "O" or any(_is_temporal(column) for column in data.dtypes)):
+    if array.ndim == 2 and _is_frame(data) and (array.dtype.kind == "O" or _has_dates(data)):
         return _stacked_columns(data, name)
     return array
 
@@ -67,9 +67,9 @@ def _is_frame(data):
     return hasattr(data, "columns") and hasattr(data, "dtypes")
 
 
-def _is_temporal(column_dtype):
+def _has_dates(frame):
     """Polars hands dates over as plain integers where other columns are numbers."""
-    return hasattr(column_dtype, "is_temporal") and column_dtype.is_temporal()
+    return any(hasattr(dtype, "is_temporal") and dtype.is_temporal() for dtype in frame.dtypes)
 
 
 def _stacked_columns(frame, name):
@@ -99,7 +99,7 @@ def place(shape, position, source=None):
 
 def _not_numbers(data, array, name):
     holds, hint = _REFUSED[array.dtype.kind]
-    if array.ndim == 0 and array.dtype.kind == "O":
+    if array.ndim == 0 and array.dtype.kind in "OUST":
         return f"{name} must be an array or a list of numbers, got {type(data).__name__}"
     if array.dtype.kind in "UST" and not isinstance(data, _ndarray):
         array = np.asarray(data, dtype=object)  # as given: in a list with one string every number became a string
@@ -109,7 +109,9 @@ def _not_numbers(data, array, name):
         position = next(odd, None)
         if position is not None:
             value = array.flat[position]
-            if value is None:
+            if isinstance(value, (str, bytes)):
+                hint = _REFUSED["U"][1]
+            elif value is None:
                 hint = "fill or drop missing values first"
             elif isinstance(value, (list, tuple, _ndarray)):
                 hint = "all rows must have the same length"
