@@ -107,6 +107,8 @@ cdef class Predictor:
 
     cdef bint run(self, const real *source, real *target, int64_t rows) except -1:
         cdef Step *s = &self.program.step
+        if self.busy:  # another thread came in while the result was made
+            return False
         self.busy = True
         memcpy(&self.x[0, 0], source, rows * self.x.shape[1] * sizeof(real))
         s.rows, s.failed = rows, 0

@@ -92,7 +92,9 @@ cdef class Program:
     def set_order(self, order, int64_t rows):
         """The samples of an epoch: a permutation, or None for the order of the arrays."""
         self.order = order
-        self.step.order = NULL if order is None else &self.order[0]
+        self.step.order = NULL
+        if order is not None:
+            self.step.order = &self.order[0]
         self.rows = rows
 
     def reset(self):
@@ -105,6 +107,11 @@ cdef class Program:
     def batches(self):
         """Batches of an epoch, the last one perhaps smaller."""
         return self.count_batches()
+
+    @property
+    def batch_rows(self):
+        """Rows of the current batch."""
+        return self.step.rows
 
     cdef void take(self, int64_t batch) noexcept nogil:
         # Makes `batch` the current one.

@@ -1,0 +1,28 @@
+"""fastnn: neural networks on the CPU at the cost of their arithmetic.
+
+>>> import fastnn as fnn
+>>> net = fnn.Network([fnn.Dense(1)], optimizer=fnn.SGD(0.5), seed=0)
+>>> history = net.fit([[0.0], [0.5], [1.0]], [32.0, 122.0, 212.0], epochs=200)
+>>> net.predict([[0.2]]).round(2).tolist()
+[[68.0]]
+"""
+
+from . import datasets, initializers, layers, losses, metrics, optimizers
+from ._config_report import show_config
+from .callbacks import Callback, LambdaCallback
+from .errors import FastnnError, ModelFileError, NonFiniteWarning, NotFittedError, ShapeError
+from .history import History
+from .layers import Activation, Add, Concat, Dense, Dropout, Flatten, Input, Layer, Reshape, Residual
+from .losses import Loss
+from .metrics import Metric
+from .network import Network
+from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, RMSprop, Rprop
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "Callback", "Concat", "CoordinateSearch", "Dense", "Dropout",
+    "FastnnError", "Flatten", "History", "Input", "LambdaCallback", "Layer", "Loss", "Metric", "ModelFileError", "Network",
+    "NonFiniteWarning", "NotFittedError", "Optimizer", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError", "datasets",
+    "initializers", "layers", "losses", "metrics", "optimizers", "show_config",
+]  # fmt: skip

@@ -1,0 +1,351 @@
+"""From a graph to a Program: choose the ops of a mode, plan the memory, bind the engine's ops to it.
+
+Modes
+    "train"      feeds, forward, loss, backward, update; outputs recorded where metrics ask for them
+    "gradient"   the same without an update, on one batch
+    "evaluate"   prediction plus loss, outputs recorded where metrics ask for them
+    "predict"    prediction, outputs recorded
+    "predictor"  the bare forward pass between an input buffer and an output buffer
+Training and prediction differ in their ops (dropout is absent from prediction), never by a flag in an op.
+
+Rules that hold here and nowhere else: a softmax or sigmoid before its own loss is left out and the loss works on logits; an
+activation that only one dense op feeds is fused into it, in training where its derivative follows from the output; the first
+writer of a gradient stores and later ones add.
+"""
+
+import os
+
+import numpy as np
+
+from . import _memory
+from ._core import kernels
+from ._graph import OpRecord, Value
+
+PRECISIONS = {"highest": 0, "high": 1, "medium": 2}
+
+
+class Binding:
+    """What an op is made from: its arrays and attributes. `adds` and `param_adds` say where it must add to a gradient."""
+
+    __slots__ = ("x", "dx", "y", "dy", "adds", "params", "grads", "param_adds", "attrs", "number")
+
+
+class Head:
+    """One output with its loss: which value the loss reads, and what its target looks like."""
+
+    __slots__ = ("loss", "output", "target", "share")
+
+    def __init__(self, loss, output, target, share=1.0):
+        self.loss, self.output, self.target, self.share = loss, output, target, share
+
+
+class Compiled:
+    """A Program with the ends that the caller feeds and reads."""
+
+    __slots__ = ("program", "inputs", "targets", "weights", "records", "_plan", "_arrays")
+
+    def feed(self, inputs, targets=(), weights=()):
+        """Sets the arrays that batches are taken from."""
+        for op, array in zip(self.inputs, inputs, strict=True):
+            op.set_source(array)
+        for op, array in zip(self.targets, targets, strict=True):
+            op.set_source(array)
+        for op, array in zip(self.weights, weights, strict=True):
+            op.set_source(array)
+
+    def record(self, outputs):
+        """Sets the arrays that outputs are written to."""
+        for op, array in zip(self.records, outputs, strict=True):
+            op.set_target(array)
+
+    def array(self, value):
+        """The memory of a value of the graph in this program."""
+        return self._plan.array(self._arrays, value)
+
+    def outputs(self):
+        """(op record, array of its output for the current batch) in the order of the forward pass, as far as it is kept."""
+        for node in self._plan.nodes:
+            if node.output is not None:
+                yield node, self.array(node.output)[: self.program.batch_rows]
+
+    def release(self):
+        """Lets go of the caller's arrays."""
+        for op in (*self.inputs, *self.targets, *self.weights):
+            op.set_source(None)
+        for op in self.records:
+            op.set_target(None)
+
+
+def compile_program(graph, memory, mode, batch, *, heads=(), weighted=False, record=False, precision="highest", seed=0, update=None):
+    """A Compiled for batches of at most `batch` rows.
+
+    memory: the network's Memory (parameters and gradients); update: the ops of the update phase, for mode "train".
+    """
+    training = mode in ("train", "gradient")
+    plan = _Plan(graph, memory.engine, training)
+    ends = _add_ends(plan, graph, mode, heads, weighted, record)
+    plan.prune(keep=graph.outputs if mode == "predictor" else ())
+    plan.fuse()
+    outside = (*graph.inputs, *graph.outputs) if mode == "predictor" else ()
+    arrays = plan.allocate(batch, memory, training, outside)
+    ops = plan.bind(memory, arrays, training)
+
+    penalties = memory.penalties(training) if heads else []
+    forward = [*ops.values()] if training else [*ops.values(), *penalties]
+    backward = [ops[node] for node in reversed(plan.nodes) if plan.has_backward(node)] if training else []
+    if training:
+        update = [*penalties, *(update or [])]
+
+    done = Compiled()
+    done.program = memory.engine.Program(
+        forward, backward, update or [], batch, (arrays, memory), seed & (2**64 - 1), PRECISIONS[precision]
+    )
+    done.inputs, done.targets, done.weights, done.records = ([ops[node] for node in nodes if node in ops] for nodes in ends)
+    done._plan, done._arrays = plan, arrays
+    return done
+
+
+def _add_ends(plan, graph, mode, heads, weighted, record):
+    """Feeds before and losses and records after the graph's own ops; returns their nodes."""
+    if mode == "predictor":
+        return [], [], [], []
+    inputs = [OpRecord("feed" if v.kind == "real" else "feed_ids", (), v, where="input") for v in graph.inputs]
+    targets, weights, losses = [], [], []
+    for head in heads:
+        targets.append(OpRecord("feed" if head.target.kind == "real" else "feed_ids", (), head.target, where="target"))
+        reads = [plan.logits(head), head.target]
+        if weighted:
+            weight = Value((head.loss.positions(head.output.shape),))
+            weights.append(OpRecord("feed", (), weight, where="sample_weight"))
+            reads.append(weight)
+        kind, attrs = head.loss.op(head.target.kind)
+        losses.append(OpRecord(kind, reads, None, attrs={**attrs, "share": head.share}, where="loss"))
+    records = [OpRecord("record", (v,), None, where="output") for v in graph.outputs] if record or mode == "predict" else []
+    plan.nodes = [*inputs, *targets, *weights, *plan.nodes, *records, *losses]
+    return inputs, targets, weights, records
+
+
+class _Plan:
+    """The ops of one mode, in the order of the forward pass, and what follows from that order."""
+
+    def __init__(self, graph, engine, training):
+        self.ops = engine.OPS
+        self.activations = engine.ACTIVATIONS
+        self.training = training
+        self.same: dict[Value, Value] = {}  # values that are another value in this mode
+        self.nodes: list[OpRecord] = []
+        for op in graph.ops:
+            if not training and self.ops[op.kind].identity_in_predict:
+                self.same[op.output] = op.inputs[0]
+            else:
+                self.nodes.append(op)
+
+    def root(self, value) -> Value:
+        """The value that owns the memory in this mode."""
+        while value in self.same or value.base is not None:
+            value = self.same.get(value) or value.base
+        return value
+
+    def logits(self, head) -> Value:
+        """What the loss of a head reads: the input of its own softmax or sigmoid, else the output."""
+        output = self.root(head.output)
+        for node in self.nodes:
+            if node.output is not None and self.root(node.output) is output:
+                name = "softmax" if node.kind == "softmax" else node.attrs.get("activation")
+                if head.loss.fuses and name == head.loss.fuses:
+                    return node.inputs[0]
+        return head.output
+
+    def prune(self, keep):
+        """Leaves out ops whose output nobody reads."""
+        wanted = {self.root(value) for value in keep}
+        kept = []
+        for node in reversed(self.nodes):
+            if node.output is None or self.root(node.output) in wanted:
+                kept.append(node)
+                wanted.update(self.root(value) for value in node.inputs)
+        self.nodes = kept[::-1]
+
+    def fuse(self):
+        """Joins an activation to the dense op that feeds it and nobody else."""
+        readers: dict[Value, int] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                readers[self.root(value)] = readers.get(self.root(value), 0) + 1
+        producer = {self.root(node.output): node for node in self.nodes if node.kind == "dense"}
+        joined: dict[OpRecord, OpRecord | None] = {}
+        for node in self.nodes:
+            if node.kind != "activation":
+                continue
+            source = self.root(node.inputs[0])
+            dense = producer.get(source)
+            from_output = self.activations[node.attrs["activation"]][1]
+            if dense is None or readers[source] != 1 or (self.training and not from_output):
+                continue
+            joined[dense] = OpRecord("dense", dense.inputs, node.output, dense.params, node.attrs, dense.where, dense.number)
+            joined[node] = None
+        self.nodes = [joined.get(node, node) for node in self.nodes if joined.get(node, node) is not None]
+
+    def has_backward(self, node) -> bool:
+        return node.output is not None and self.root(node.output) in self.differentiated
+
+    def _differentiate(self):
+        """Finds the values that have gradients, and who adds to them instead of storing."""
+        self.differentiated = set()
+        for node in self.nodes:
+            if node.output is not None and (node.params or any(self.root(v) in self.differentiated for v in node.inputs)):
+                self.differentiated.add(self.root(node.output))
+        self.adds: dict[tuple, bool] = {}
+        written = set()
+        losses = [node for node in self.nodes if node.output is None]
+        for node in [*losses, *(node for node in reversed(self.nodes) if self.has_backward(node))]:
+            if node.kind == "record":
+                continue
+            for i, value in enumerate(node.inputs):
+                root = self.root(value)
+                if root in self.differentiated:
+                    self.adds[node, i] = root in written
+                    written.add(root)
+            for role, param in node.params.items():
+                self.adds[node, role] = param in written
+                written.add(param)
+
+    def _lifetimes(self, training):
+        """(first use, last use) of every buffer: (root, "data") and (root, "gradient")."""
+        life: dict[tuple, list[int]] = {}
+
+        def use(buffer, time):
+            span = life.setdefault(buffer, [time, time])
+            span[0], span[1] = min(span[0], time), max(span[1], time)
+
+        end = 2 * len(self.nodes)
+        for time, node in enumerate(self.nodes):
+            values = [self.root(v) for v in node.inputs]
+            output = None if node.output is None else self.root(node.output)
+            for value in values:
+                use((value, "data"), time)
+            if output is not None:
+                use((output, "data"), time)
+            if not training:
+                continue
+            is_loss = output is None and node.kind != "record"
+            if not is_loss and not self.has_backward(node):
+                continue
+            back = time if is_loss else end - time  # a loss stores its gradient in the forward pass
+            needs = self.ops[node.kind].needs
+            for value in values:
+                if value in self.differentiated:
+                    use((value, "gradient"), back)
+                if "x" in needs and not is_loss:
+                    use((value, "data"), back)
+            if output is not None:
+                use((output, "gradient"), back)
+                if "y" in needs:
+                    use((output, "data"), back)
+        return life
+
+    def allocate(self, batch, memory, training, outside) -> dict:
+        """Arrays (batch, *shape) for every buffer, in one arena; `outside` are values that the caller reads and writes."""
+        self.differentiated, self.adds = set(), {}
+        if training:
+            self._differentiate()
+        life = self._lifetimes(training)
+        for value in outside:
+            life.setdefault((self.root(value), "data"), [0, 0])
+        buffers = list(life)
+        item = {"real": np.dtype(memory.dtype), "ids": np.dtype(np.int32)}
+        sizes = [batch * root.size * item[root.kind].itemsize for root, _ in buffers]
+        offsets, total = _memory.plan([(size, *life[buffer]) for size, buffer in zip(sizes, buffers, strict=True)])
+        arena = aligned_bytes(total)
+        return {
+            buffer: arena[offset : offset + size].view(item[buffer[0].kind]).reshape(batch, *buffer[0].shape)
+            for buffer, offset, size in zip(buffers, offsets, sizes, strict=True)
+        }
+
+    def array(self, arrays, value, what="data"):
+        """The array of a value, under the value's own shape; None where it has none."""
+        found = arrays.get((self.root(value), what))
+        return None if found is None else found.reshape(found.shape[0], *value.shape)
+
+    def bind(self, memory, arrays, training) -> dict:
+        """The engine's ops, by node."""
+        ops = {}
+        for node in self.nodes:
+            b = Binding()
+            b.x = [self.array(arrays, v) for v in node.inputs]
+            b.dx = [self.array(arrays, v, "gradient") if (node, i) in self.adds else None for i, v in enumerate(node.inputs)]
+            b.y = b.dy = None
+            if node.output is not None:
+                b.y, b.dy = self.array(arrays, node.output), self.array(arrays, node.output, "gradient")
+            b.adds = [self.adds.get((node, i), False) for i in range(len(node.inputs))]
+            b.params = {role: param.view(memory.params) for role, param in node.params.items()}
+            b.grads = {role: param.view(memory.grads) if training else None for role, param in node.params.items()}
+            b.param_adds = {role: self.adds.get((node, role), False) for role in node.params}
+            b.attrs, b.number = node.attrs, node.number
+            ops[node] = self.ops[node.kind](b)
+        return ops
+
+
+def _ensure_room(size: int):
+    """MemoryError for more than the machine has: the system might grant it and end the process at the first touch."""
+    if size > _MEMORY:
+        raise MemoryError(f"{size / 2**30:.1f} GiB are needed at once, and this machine has {_MEMORY / 2**30:.1f} GiB")
+
+
+def aligned_bytes(size: int) -> np.ndarray:
+    """`size` bytes that start at a multiple of the alignment."""
+    _ensure_room(size)
+    raw = np.empty(size + _memory.ALIGNMENT, dtype=np.uint8)
+    start = -raw.ctypes.data % _memory.ALIGNMENT
+    return raw[start : start + size]
+
+
+def aligned_vector(size: int, dtype) -> np.ndarray:
+    """A zeroed vector that starts at a multiple of the alignment."""
+    vector = aligned_bytes(size * np.dtype(dtype).itemsize).view(dtype)
+    vector[:] = 0
+    return vector
+
+
+_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 2**63
+
+
+class Memory:
+    """The flat vectors of a network: parameters, gradients, and the optimizer's slots of the same layout."""
+
+    __slots__ = ("graph", "dtype", "engine", "params", "grads", "slots")
+
+    def __init__(self, graph, dtype):
+        self.graph, self.dtype = graph, dtype
+        self.engine = kernels.engine_of(dtype)
+        _ensure_room(3 * graph.size * np.dtype(dtype).itemsize)  # parameters, gradients, at least one slot
+        self.params = aligned_vector(graph.size, dtype)
+        self.grads = aligned_vector(graph.size, dtype)
+        self.slots: dict[str, np.ndarray] = {}
+
+    def initialize(self, seed):
+        """Draws every parameter from its initializer; parameter i has a random stream of its own."""
+        for i, param in enumerate(self.graph.params.values()):
+            param.view(self.params)[...] = param.init(param.shape, self.dtype, (seed & (2**64 - 1), STREAM_INIT << 60 | i))
+
+    def penalties(self, training):
+        """Ops for the penalties of the parameters that have one."""
+        return [
+            self.engine.OPS["penalty"](
+                param.view(self.params).reshape(-1), param.view(self.grads).reshape(-1) if training else None, param.l1, param.l2
+            )
+            for param in self.graph.params.values()
+            if param.l1 or param.l2
+        ]
+
+    def constraints(self):
+        """Ops for the parameters with a largest norm."""
+        return [
+            self.engine.OPS["max_norm"](param.view(self.params), param.max_norm)
+            for param in self.graph.params.values()
+            if param.max_norm is not None
+        ]
+
+
+# Namespaces of the random streams of one seed; the engine's dropout has 3.
+STREAM_INIT, STREAM_SHUFFLE = 1, 2

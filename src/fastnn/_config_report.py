@@ -1,0 +1,33 @@
+"""What this installation runs on: the answer to "which target, how many threads?"."""
+
+import platform
+import sys
+
+
+def show_config() -> dict:
+    """Prints target, features, threads, precision and versions, and returns them as a dict."""
+    import numpy as np
+
+    from . import __version__, _programs
+    from ._core import binding
+
+    config = {
+        "fastnn": __version__,
+        "target": binding.target_name(),
+        "features": binding.target_features(),
+        "targets": binding.targets(),
+        "threads": _programs.thread_count(None),
+        "cpus": binding.cpu_count(),
+        "caches": {f"L{level}": binding.cache_size(level) for level in (1, 2, 3)},
+        "precision": {"highest": "float32", "high": "float32", "medium": "float32"},
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": f"{sys.platform} {platform.machine()}",
+    }
+    for name, value in config.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{k} {v}" for k, v in value.items())
+        elif isinstance(value, list):
+            value = ", ".join(value)
+        print(f"{name:10} {value}")
+    return config

@@ -1,0 +1,175 @@
+"""The epoch loop: order of the samples, chunks of steps in the engine, figures, validation, callbacks, interrupts.
+
+A chunk is as many steps as fit into CHUNK seconds, one where a callback listens to batches. Between chunks Python is free to
+raise KeyboardInterrupt; the network then keeps its last completed step.
+"""
+
+import warnings
+
+import numpy as np
+
+from ._compile import STREAM_SHUFFLE
+from ._core.kernels import permutation
+from ._progress import Progress
+from .callbacks import CallbackList
+from .errors import NonFiniteWarning
+from .history import History
+
+CHUNK = 0.05  # seconds between two looks at signals
+
+
+class Trainer:
+    """One call of `fit`."""
+
+    def __init__(self, network, state, samples, validation, *, epochs, batch_size, shuffle, callbacks, verbose, threads):
+        self.network, self.state, self.samples, self.validation = network, state, samples, validation
+        self.epochs, self.shuffle, self.threads = epochs, shuffle, threads
+        self.batch = min(batch_size, samples.n)
+        self.callbacks = CallbackList(callbacks, network)
+        self.progress = Progress(verbose, epochs)
+        self.history = History()
+        self.warned = False
+
+    def run(self) -> History:
+        """All epochs; what is borrowed is given back on every way out."""
+        optimizer = self.network.optimizer
+        self.network.stop_training = False
+        epoch_function = self._solver_epoch if optimizer.solver else self._gradient_epoch
+        taken = self._take(optimizer)
+        try:
+            self._bind(taken[1])
+            self.callbacks.call("on_fit_begin")
+            for epoch in range(self.epochs):
+                self.callbacks.call("on_epoch_begin", epoch)
+                figures, converged = epoch_function(taken[1], epoch)
+                self.state.epochs += 1
+                if self.validation is not None:
+                    found = evaluate(self.network, self.state, self.validation, self.threads)
+                    figures.update({f"val_{name}": value for name, value in found.items()})
+                self.history.add(epoch, figures)
+                self.progress.epoch_end(epoch, figures)
+                self.callbacks.call("on_epoch_end", epoch, figures)
+                if converged or self.network.stop_training:
+                    self.history.stop_reason = "converged" if converged else "stopped by a callback"
+                    break
+            else:
+                self.history.stop_reason = "all epochs done"
+        finally:
+            self.progress.end(len(self.history.epochs))
+            self.state.give(taken)
+            self.callbacks.call("on_fit_end")
+        return self.history
+
+    def _take(self, optimizer):
+        s = self.samples
+        return self.state.take(
+            "evaluate" if optimizer.solver else "train", self.batch, losses=self.network.losses, targets=s.kinds,
+            weighted=bool(s.weights), record=bool(self.network.metrics), optimizer=None if optimizer.solver else optimizer,
+            threads=self.threads,
+        )  # fmt: skip
+
+    def _bind(self, compiled):
+        s = self.samples
+        compiled.feed(s.inputs, s.targets, s.weights)
+        self.outputs = empty_outputs(self.state, s.n) if self.network.metrics else []
+        compiled.record(self.outputs)
+        compiled.program.set_order(None, s.n)
+        compiled.program.check_finite = True
+
+    def _gradient_epoch(self, compiled, epoch):
+        program, state, n = compiled.program, self.state, self.samples.n
+        if self.shuffle:
+            program.set_order(permutation(n, state.seed & (2**64 - 1), STREAM_SHUFFLE << 60 | state.epochs), n)
+        batches = program.batches
+        rates = np.broadcast_to(np.float64(self.network.optimizer.learning_rate), (batches,))
+        by_batch = self.callbacks.wants_batches
+        program.reset()
+        batch = 0
+        while batch < batches:
+            if by_batch:
+                self.callbacks.call("on_batch_begin", batch)
+            done, bad = program.train(batch, batch + 1 if by_batch else batches, state.steps, rates, CHUNK)
+            state.steps += done - batch
+            if by_batch and done > batch:
+                self.callbacks.call("on_batch_end", batch, {"loss": program.last_loss})
+            batch = done
+            if bad:
+                self._warn(compiled, epoch, batch)
+                program.check_finite = False  # said once; from here on training goes on as it would without the check
+            elif batch < batches:
+                self.progress.update(epoch, batch, batches, {"loss": program.loss_sum / program.weight_sum})
+        return self._figures(program.loss_sum / program.weight_sum), False
+
+    def _solver_epoch(self, compiled, epoch):
+        loss, converged = self.network.optimizer.epoch(Problem(compiled.program, self.state.memory.params))
+        if self.network.metrics:  # the last weights that were tried need not be those that were kept
+            Problem(compiled.program, self.state.memory.params).loss()
+        self.state.steps += 1
+        return self._figures(loss), converged
+
+    def _figures(self, loss):
+        return {"loss": loss, **self.network._measure(self.samples, self.outputs)}
+
+    def _warn(self, compiled, epoch, batch):
+        where = first_nonfinite(compiled, self.state) or "the loss"
+        rate = getattr(self.network.optimizer, "learning_rate", None)
+        hint = "" if rate is None else f"; a learning rate below {rate:g}, clip_norm, or smaller inputs may help"
+        warnings.warn(
+            f"the loss is no longer finite in epoch {epoch}, batch {batch}: the first such value is in {where}{hint}",
+            NonFiniteWarning,
+            stacklevel=5,
+        )
+
+
+class Problem:
+    """What a solver sees: the parameters, and the loss over all samples as a function of them."""
+
+    def __init__(self, program, params):
+        self.program, self.params = program, params
+
+    def loss(self) -> float:
+        """Mean loss over all samples at the present parameters, penalties included."""
+        self.program.reset()
+        run_all(self.program)
+        return self.program.loss_sum / self.program.weight_sum
+
+
+def run_all(program):
+    """All batches forward, with a look at signals every CHUNK seconds."""
+    batch, end = 0, program.batches
+    while batch < end:
+        batch = program.evaluate(batch, CHUNK)
+
+
+def evaluate(network, state, samples, threads) -> dict:
+    """Loss and metrics over all samples, without dropout."""
+    taken = state.take(
+        "evaluate", state.predict_batch(samples.n), losses=network.losses, targets=samples.kinds, weighted=bool(samples.weights),
+        record=bool(network.metrics), threads=threads,
+    )  # fmt: skip
+    compiled = taken[1]
+    outputs = empty_outputs(state, samples.n) if network.metrics else []
+    try:
+        compiled.feed(samples.inputs, samples.targets, samples.weights)
+        compiled.record(outputs)
+        compiled.program.set_order(None, samples.n)
+        loss = Problem(compiled.program, state.memory.params).loss()
+    finally:
+        state.give(taken)
+    return {"loss": loss, **network._measure(samples, outputs)}
+
+
+def empty_outputs(state, n):
+    """Arrays for all outputs of n samples."""
+    return [np.empty((n, *value.shape), dtype=state.memory.dtype) for value in state.graph.outputs]
+
+
+def first_nonfinite(compiled, state):
+    """Where the first value that is infinite or NaN stands: a parameter, else the layer whose op made it; None if nowhere."""
+    for param in state.graph.params.values():
+        if not np.isfinite(param.view(state.memory.params)).all():
+            return param.name
+    for node, array in compiled.outputs():
+        if not np.isfinite(array).all():
+            return node.where
+    return None

@@ -1,0 +1,43 @@
+"""The predictor that `Network.predictor` returns."""
+
+from . import _samples
+
+
+class Predictor:
+    """One sample in, one prediction out, over buffers of its own."""
+
+    def __init__(self, network):
+        self._network = network
+        self._engine = network._make_predictor(1)
+
+    def __call__(self, x, out=None):
+        """The prediction for one sample; x is (...) or (1, ...), and so is the result (and `out`)."""
+        if self._engine is not None:
+            result = self._engine.attempt(x, out)
+            if result is not None:
+                return result
+        return self._general(x, out)
+
+    def _general(self, x, out):
+        network = self._network
+        shapes = [value.shape for value in network._state.graph.inputs]
+        arrays = _samples.several(x, len(shapes), "x")
+        single = all(_rank(a) == len(shape) for a, shape in zip(arrays, shapes, strict=True))
+        if not single:
+            return network.predict(x, out=out)
+        batch = [[a] for a in arrays] if len(arrays) > 1 else [arrays[0]]
+        if out is not None:
+            network.predict(batch, out=out[None])
+            return out
+        result = network.predict(batch)
+        return [r[0] for r in result] if isinstance(result, list) else result[0]
+
+
+def _rank(array):
+    rank = getattr(array, "ndim", None)
+    if rank is not None:
+        return rank
+    rank = 0
+    while isinstance(array, (list, tuple)):
+        rank, array = rank + 1, (array[0] if array else None)
+    return rank

@@ -1,0 +1,112 @@
+"""The compiled programs of a network: made when first needed, kept for the next call, lent to one caller at a time.
+
+Threads that predict at the same time each get a program of their own over the shared parameters. Knows nothing of arrays
+that users pass, nor of epochs.
+"""
+
+import os
+from threading import Lock
+
+from . import _compile
+from ._core import binding
+from ._data import positive_int
+from ._graph import Value
+
+KEPT = 16  # programs that wait for another call; more come only from many threads or many batch sizes
+PREDICT_BYTES = 256 * 1024  # of activations in a prediction batch: they stay in the second-level cache
+PARALLEL_WORK = 1_000_000  # multiply-adds that are worth another thread: about 20 us, several times the pool's wake-up
+
+
+class State:
+    """What a network has once its shapes are known: graph, memory, counters, and programs."""
+
+    def __init__(self, graph, dtype, precision, seed):
+        self.graph = graph
+        self.memory = _compile.Memory(graph, dtype)
+        self.memory.initialize(seed)
+        self.precision, self.seed = precision, seed
+        self.steps = 0  # optimizer steps so far
+        self.epochs = 0  # epochs so far: each has an order of its own
+        self._free: list[tuple] = []
+        self._lock = Lock()
+        self.work = graph.multiply_adds()
+
+    def reset_optimizer(self):
+        """Forgets the optimizer's slots and steps, and every program that is bound to them."""
+        self.memory.slots.clear()
+        self.steps = 0
+        self._free.clear()
+
+    def forget_programs(self):
+        self._free.clear()
+
+    def take(self, mode, batch, *, losses=(), targets=(), weighted=False, record=False, optimizer=None, threads=1):
+        """A program for one caller; `give` it back. `targets` holds (kind, shape) for each output."""
+        settings = () if optimizer is None else tuple(
+            (name, value) for name, value in optimizer.config().items() if name != "learning_rate"
+        )  # fmt: skip
+        key = (mode, batch, targets, weighted, record, settings)
+        with self._lock:
+            compiled = next((self._free.pop(i)[1] for i, (known, _) in enumerate(self._free) if known == key), None)
+        if compiled is None:
+            compiled = self._compile(mode, batch, losses, targets, weighted, record, optimizer)
+        compiled.program.set_threads(threads)
+        return key, compiled
+
+    def give(self, taken):
+        """Keeps a program for the next caller."""
+        taken[1].release()
+        with self._lock:
+            self._free.append(taken)
+            del self._free[:-KEPT]
+
+    def _compile(self, mode, batch, losses, targets, weighted, record, optimizer):
+        heads = [
+            _compile.Head(loss, output, Value(shape, kind))
+            for loss, output, (kind, shape) in zip(losses, self.graph.outputs, targets, strict=True)
+        ] if losses else []  # fmt: skip
+        update = self._update_ops(optimizer) if optimizer is not None else None
+        return _compile.compile_program(
+            self.graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record, precision=self.precision,
+            seed=self.seed, update=update,
+        )  # fmt: skip
+
+    def _update_ops(self, optimizer):
+        """Clipping, the optimizer's rule, and constraints, in this order."""
+        memory, ops = self.memory, self.memory.engine.OPS
+        rule = ops[optimizer.update]
+        for slot in rule.slot_names:
+            if slot not in memory.slots:
+                memory.slots[slot] = _compile.aligned_vector(self.graph.size, memory.dtype)
+                memory.slots[slot][:] = optimizer.first_value(slot)
+        clips = [
+            ops[kind](memory.grads, limit)
+            for kind, limit in (("clip_norm", optimizer.clip_norm), ("clip_value", optimizer.clip_value))
+            if limit is not None
+        ]
+        return [*clips, rule(memory.params, memory.grads, memory.slots, optimizer.settings()), *memory.constraints()]
+
+    def predict_batch(self, n):
+        """Rows of a prediction batch: so many that the activations stay in cache, and a power of two so that few sizes occur."""
+        widest = max((op.output.size for op in self.graph.ops), default=1)
+        fits = max(32, min(1024, PREDICT_BYTES // (2 * widest * self.memory.dtype.itemsize)))
+        rows = 1 << (fits.bit_length() - 1)
+        while rows >= 2 * n:
+            rows //= 2
+        return rows
+
+    def workers(self, n, batches, threads):
+        """Programs that are worth running side by side for n rows."""
+        return max(1, min(threads, batches, self.work * n // PARALLEL_WORK))
+
+
+def thread_count(threads) -> int:
+    """The most threads a call may take: its own argument, FASTNN_NUM_THREADS, or the CPUs that the process may use."""
+    if threads is not None:
+        return min(positive_int(threads, "threads"), 1024)
+    wanted = os.environ.get("FASTNN_NUM_THREADS", "")
+    if not wanted:
+        return binding.cpu_count()
+    if not wanted.isascii() or not wanted.isdigit() or int(wanted) < 1:
+        raise ValueError(f"FASTNN_NUM_THREADS must be a positive integer, got {wanted!r}")
+    return min(int(wanted), 1024)

@@ -1,0 +1,52 @@
+"""History: what `fit` returns."""
+
+
+class History:
+    """The figures of each epoch: `history["loss"]` is a list, `history.epochs` the numbers of the epochs.
+
+    Iterates like a mapping (`keys`, `items`, `in`). `stop_reason` says why training ended.
+    """
+
+    def __init__(self):
+        self.epochs: list[int] = []
+        self.stop_reason = ""
+        self._figures: dict[str, list] = {}
+
+    def add(self, epoch, figures):
+        """Appends the figures of one epoch."""
+        self.epochs.append(epoch)
+        for name, value in figures.items():
+            self._figures.setdefault(name, []).append(value)
+
+    def __getitem__(self, name):
+        if name not in self._figures:
+            raise KeyError(f"{name!r} was not recorded; there is {', '.join(self._figures) or 'nothing yet'}")
+        return self._figures[name]
+
+    def __contains__(self, name):
+        return name in self._figures
+
+    def __iter__(self):
+        return iter(self._figures)
+
+    def __len__(self):
+        return len(self._figures)
+
+    def keys(self):
+        return self._figures.keys()
+
+    def values(self):
+        return self._figures.values()
+
+    def items(self):
+        return self._figures.items()
+
+    def plot(self, *, path=None):
+        """The learning curves as a picture (needs matplotlib); saved where `path` is given. Returns the figure."""
+        from .plot import plot_history
+
+        return plot_history(self, path=path)
+
+    def __repr__(self):
+        last = ", ".join(f"{k}={v[-1]:.4g}" if isinstance(v[-1], float) else f"{k}=..." for k, v in self._figures.items())
+        return f"<History of {len(self.epochs)} epochs: {last}>"

@@ -1,0 +1,185 @@
+"""Losses: what a network is trained to lower. Configuration and the shape of targets; the arithmetic is in the engine.
+
+Every loss is the weighted mean over the samples, sum(w_i l_i) / sum(w_i); l_i is the mean over a sample's outputs, except for
+cross entropy, where it is the sum over the classes.
+"""
+
+import numpy as np
+
+from ._config import Configured
+from ._data import fraction, positive
+
+
+class Loss(Configured, family="loss"):
+    """Base of the losses.
+
+    kernel: the engine's name; target: what `_data.targets` checks y against; fuses: the activation whose output this loss
+    works on through its input (the logits); rejects: last activations that make no sense before it.
+    """
+
+    kernel = ""
+    target = "real"
+    fuses = None
+    rejects = ()
+
+    def op(self, target_kind) -> tuple[str, dict]:
+        """Kind and attributes of the engine's op for real or id targets."""
+        return "loss", {"loss": self.kernel or self.name, **self.attrs()}
+
+    def attrs(self) -> dict:
+        return {}
+
+    def positions(self, output_shape) -> int:
+        """Losses in one sample: rows of the output's last axis."""
+        return int(np.prod(output_shape[:-1], dtype=np.int64))
+
+    @classmethod
+    def from_other(cls, spec):
+        if callable(spec):
+            return Custom(spec)
+        return super().from_other(spec)
+
+
+class MSE(Loss):
+    """Mean squared error: l = (p - y)^2."""
+
+    name = "mse"
+
+
+class MAE(Loss):
+    """Mean absolute error: l = |p - y|; the gradient at 0 is 0."""
+
+    name = "mae"
+
+
+class Huber(Loss):
+    """l = e^2 / 2 where |e| <= delta, else delta (|e| - delta / 2), with e = p - y (Huber 1964).
+
+    Args:
+        delta: where the parabola turns into a line; above 0.
+    """
+
+    name = "huber"
+
+    def __init__(self, delta=1.0):
+        self.delta = positive(delta, "delta")
+
+    def attrs(self):
+        return {"param": self.delta}
+
+
+class BinaryCrossEntropy(Loss):
+    """l = -(y log p + (1 - y) log(1 - p)), y in [0, 1].
+
+    After a sigmoid it is fused with it and stable; after any other layer that layer's outputs are taken as logits.
+
+    Args:
+        label_smoothing: s in [0, 1): y becomes y (1 - s) + s / 2.
+    """
+
+    name = "binary_cross_entropy"
+    target = "binary"
+    fuses = "sigmoid"
+    rejects = ("softmax",)
+
+    def __init__(self, label_smoothing=0.0):
+        self.label_smoothing = fraction(label_smoothing, "label_smoothing")
+
+    def attrs(self):
+        return {"param": self.label_smoothing}
+
+
+class CrossEntropy(Loss):
+    """l = -sum over classes of y log p, y a class id or a row of probabilities.
+
+    After a softmax it is fused with it and stable; after any other layer that layer's outputs are taken as logits.
+
+    Args:
+        label_smoothing: s in [0, 1): y becomes y (1 - s) + s / classes.
+    """
+
+    name = "cross_entropy"
+    target = "classes"
+    fuses = "softmax"
+    rejects = ("sigmoid",)
+
+    def __init__(self, label_smoothing=0.0):
+        self.label_smoothing = fraction(label_smoothing, "label_smoothing")
+
+    def op(self, target_kind):
+        kind, attrs = super().op(target_kind)
+        return ("loss_of_ids" if target_kind == "ids" else kind), attrs
+
+    def attrs(self):
+        return {"param": self.label_smoothing}
+
+
+class Poisson(Loss):
+    """Negative log likelihood of counts, without the term that depends on y alone.
+
+    Args:
+        log_input: True: the outputs are log rates, l = exp(p) - y p; False: rates, l = p - y log(p + 1e-8).
+    """
+
+    name = "poisson"
+    target = "count"
+
+    def __init__(self, log_input=True):
+        self.log_input = bool(log_input)
+
+    @property
+    def kernel(self):
+        return "poisson" if self.log_input else "poisson_rate"
+
+
+class GaussianNLL(Loss):
+    """Negative log likelihood of normal distributions: l = (s + (y - m)^2 exp(-s)) / 2, without the constant.
+
+    The network has twice as many outputs as y has columns: the means m, then the log variances s.
+    """
+
+    name = "gaussian_nll"
+    target = "mean_variance"
+
+
+class Quantile(Loss):
+    """The pinball loss: l = max(q e, (q - 1) e), e = y - p; one output for each level (Koenker and Bassett 1978).
+
+    Args:
+        levels: quantiles in (0, 1), as many as the network has outputs.
+    """
+
+    name = "quantile"
+    target = "column"
+
+    def __init__(self, levels=(0.1, 0.5, 0.9)):
+        levels = levels if isinstance(levels, (tuple, list, np.ndarray)) else (levels,)
+        self.levels = tuple(fraction(q, "levels") for q in levels)
+        if not self.levels or min(self.levels) <= 0:
+            raise ValueError(f"levels: expected numbers in (0, 1), got {levels!r}")
+
+    def attrs(self):
+        return {"levels": np.array(self.levels, dtype=np.float64)}
+
+
+class Hinge(Loss):
+    """l = max(0, 1 - y p), y being -1 or 1 (0 counts as -1)."""
+
+    name = "hinge"
+    target = "sign"
+
+
+class Custom(Loss):
+    """A loss of your own: `function(y, p)` returns (mean loss of the batch, its gradient with respect to p)."""
+
+    target = "any"
+
+    def __init__(self, function):
+        self.function = function
+
+    def op(self, target_kind):
+        return "python_loss", {"function": self.function}
+
+
+# What a network's last activation suggests.
+DEFAULTS = {"softmax": "cross_entropy", "sigmoid": "binary_cross_entropy"}

@@ -1,0 +1,537 @@
+"""Network: the layers with their loss and optimizer, behind fit and predict.
+
+Thin on purpose: arrays are checked in `_samples`, epochs run in `_fit`, programs come from `_programs`. What is here is the order
+of things: check everything, then plan, then change the network, so that an error leaves it as it was.
+"""
+
+import os
+from threading import Lock
+
+import numpy as np
+
+from . import _fit, _programs, _samples
+from ._compile import PRECISIONS
+from ._data import fraction, non_negative_int, positive_int, sample_shape, weight
+from ._graph import Graph
+from ._summary import summary_table
+from .errors import NotFittedError, ShapeError, unknown_name
+from .layers.base import Input, Layer, Node
+from .losses import DEFAULTS, Loss
+from .metrics import Metric
+from .optimizers import Optimizer
+
+DTYPES = {"float32": np.dtype("float32"), "float64": np.dtype("float64")}
+
+
+class Network:
+    """A neural network: layers, a loss, an optimizer.
+
+    Args:
+        layers: in sequence. For graphs give `inputs` and `outputs` instead: what `Input` and called layers returned.
+        loss: a name, a Loss, or `f(y, p) -> (loss, dloss_dp)`; a list for several outputs. The default follows the last
+            activation: softmax "cross_entropy", sigmoid "binary_cross_entropy", otherwise "mse".
+        optimizer: a name or an Optimizer.
+        metrics: names, Metrics or callables (y, p) -> float.
+        input_shape: of one sample; the default is taken from the first X.
+        dtype: "float32" or "float64".
+        precision: of matrix products: "highest", "high" or "medium". The lower ones take bfloat16 tiles where the CPU has them
+            and are "highest" elsewhere; `show_config()` says which.
+        seed: makes everything repeatable; None takes one from the system.
+
+    Raises:
+        ValueError, TypeError: an argument is unknown or out of range.
+        ShapeError: layers do not fit together.
+
+    >>> import fastnn as fnn
+    >>> net = fnn.Network([fnn.Dense(2, "tanh"), fnn.Dense(1, "sigmoid")], optimizer=fnn.Adam(0.1), seed=1)
+    >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    >>> history = net.fit(X, y, epochs=500, batch_size=4)
+    >>> net.predict(X).round().ravel().tolist()
+    [0.0, 1.0, 1.0, 0.0]
+    """
+
+    def __init__(self, layers=None, *, inputs=None, outputs=None, loss=None, optimizer="adam", metrics=(), input_shape=None,
+                 dtype="float32", precision="highest", seed=None):  # fmt: skip
+        self._set_structure(layers, inputs, outputs)
+        self.dtype = _dtype(dtype)
+        if precision not in PRECISIONS:
+            raise unknown_name("precision", precision, PRECISIONS)
+        self.precision = precision
+        self.seed = seed
+        self._seed = int.from_bytes(os.urandom(8), "little") if seed is None else non_negative_int(seed, "seed")
+        self.stop_training = False
+        self._state = None
+        self._predictor = None
+        self._fitting = Lock()
+        self.loss = loss
+        self.optimizer = optimizer
+        self.metrics = metrics
+        self.input_shape = None if input_shape is None else sample_shape(input_shape, "input_shape")
+        if self.input_shape is not None or self._inputs is not None:
+            self.build(self.input_shape)
+
+    # ---- what it is made of ------------------------------------------------------------------------------------------
+
+    def _set_structure(self, layers, inputs, outputs):
+        if (layers is None) == (outputs is None) or (inputs is None) != (outputs is None):
+            raise TypeError("Network takes either a list of layers, or inputs= and outputs=")
+        self._inputs = self._outputs = None
+        if outputs is not None:
+            self._inputs, self._outputs = _nodes(inputs, "inputs", Input), _nodes(outputs, "outputs", Node)
+            self.layers = _layers_of(self._outputs, self._inputs)
+            return
+        if isinstance(layers, Layer):
+            layers = [layers]
+        if not isinstance(layers, (list, tuple)) or not layers:
+            raise TypeError(f"layers: expected a list of layers, got {layers!r}")
+        for i, layer in enumerate(layers):
+            if not isinstance(layer, Layer):
+                fix = f"; write fnn.{layer.__name__}(...)" if isinstance(layer, type) else ""
+                raise TypeError(f"layers[{i}]: expected a layer, got {layer!r}{fix}")
+        self.layers = list(layers)
+
+    @property
+    def loss(self):
+        """The loss as it was given."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, loss):
+        several = isinstance(loss, (list, tuple))
+        losses = [None if one is None else Loss.get(one) for one in (loss if several else [loss])]
+        self._loss = losses if several else losses[0]
+        if self._state is not None:
+            self._state.forget_programs()
+            self.losses = self._resolve_losses(self._state.graph)
+
+    @property
+    def optimizer(self):
+        """The optimizer; setting one forgets the state of the one before."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, optimizer):
+        self._optimizer = Optimizer.get(optimizer)
+        if self._state is not None:
+            self._state.reset_optimizer()
+
+    @property
+    def metrics(self):
+        """The metrics of fit and evaluate."""
+        return self._metrics
+
+    @metrics.setter
+    def metrics(self, metrics):
+        if isinstance(metrics, (str, Metric)) or callable(metrics):
+            metrics = [metrics]
+        self._metrics = [Metric.get(metric) for metric in metrics]
+
+    def _plan(self, shapes) -> Graph:
+        """The graph for inputs of these shapes."""
+        g = Graph()
+        if self._inputs is None:
+            x = g.input(shapes[0])
+            for i, layer in enumerate(self.layers):
+                x = g.layer(layer, f"layers.{i}", x)
+            g.outputs = [x]
+        else:
+            paths = {layer: f"layers.{i}" for i, layer in enumerate(self.layers)}
+            values = {node: g.input(node.shape) for node in self._inputs}
+            g.outputs = [_plan_node(g, node, values, paths) for node in self._outputs]
+        return g
+
+    def _resolve_losses(self, graph) -> list[Loss]:
+        """The loss of each output, its default taken from the last activation, checked against it."""
+        given = self._loss if isinstance(self._loss, list) else [self._loss] * len(graph.outputs)
+        if len(given) != len(graph.outputs):
+            raise ValueError(f"loss: the network has {len(graph.outputs)} outputs, got {len(given)} losses")
+        losses = []
+        for loss, output in zip(given, graph.outputs, strict=True):
+            last = next((op for op in reversed(graph.ops) if op.output.root is output.root), None)
+            activation = "" if last is None else "softmax" if last.kind == "softmax" else last.attrs.get("activation", "")
+            loss = loss or Loss.get(DEFAULTS.get(activation, "mse"))
+            if activation in loss.rejects:
+                fits = next(name for name, default in DEFAULTS.items() if default == loss.name)
+                raise ValueError(f"loss {loss.name!r} does not fit after {activation}; take {fits} or a linear last layer")
+            losses.append(loss)
+        return losses
+
+    def build(self, input_shape=None):
+        """Makes the parameters without data; a network that has them is left as it is.
+
+        Args:
+            input_shape: of one sample; not needed where `Input` or the constructor said it.
+
+        Raises:
+            ShapeError: the layers do not fit, or the network was built for another shape.
+        """
+        shape = None if input_shape is None else sample_shape(input_shape, "input_shape")
+        if self._state is not None:
+            known = [value.shape for value in self._state.graph.inputs]
+            if shape is not None and known != [shape]:
+                raise ShapeError(f"the network was built for samples of shape {known[0]}, not {shape}")
+            return self
+        if shape is None and self._inputs is None:
+            raise ValueError("build needs the shape of one sample, without the batch axis")
+        self._commit(self._draft([shape]))
+        return self
+
+    def _draft(self, shapes) -> _programs.State:
+        """A state for these input shapes; the network is not changed."""
+        graph = self._plan(shapes)
+        if len({value.root for value in graph.outputs}) < len(graph.outputs):
+            raise ValueError("outputs: the same value is listed twice")
+        self._resolve_losses(graph)
+        return _programs.State(graph, self.dtype, self.precision, self._seed)
+
+    def _commit(self, state):
+        self.losses = self._resolve_losses(state.graph)
+        self._state = state
+
+    def _built(self) -> _programs.State:
+        if self._state is None:
+            raise NotFittedError("the network has no parameters yet: call fit, or build(input_shape), or give input_shape=")
+        return self._state
+
+    def _drafted(self, X):
+        """The state, or a draft of one for the shape of X."""
+        if self._state is not None:
+            return self._state
+        (array,) = _samples.read_inputs(X, [None], self.dtype, None)
+        return self._draft([array.shape[1:]])
+
+    def _where(self):
+        return f"layers.0 ({type(self.layers[0]).__name__})" if self._inputs is None else "the network"
+
+    def _samples(self, state, X, y, sample_weight=None, class_weight=None):
+        losses = self._resolve_losses(state.graph)
+        return _samples.read_samples(X, y, state.graph, losses, self.dtype, self._where(), sample_weight, class_weight)
+
+    # ---- training ----------------------------------------------------------------------------------------------------
+
+    def fit(self, X, y, *, epochs=1, batch_size=32, validation_data=None, validation_split=0.0, shuffle=True,
+            sample_weight=None, class_weight=None, callbacks=(), verbose="auto", threads=None):  # fmt: skip
+        """Trains the network, further where it was trained before, and returns a History.
+
+        Args:
+            X: samples (n, ...), or a list of arrays for several inputs. Any numeric dtype, memory order, or DataFrame.
+            y: targets (n,), (n, k), or class ids; a list for several outputs.
+            epochs: passes over the data.
+            batch_size: samples in a step; the last batch may be smaller. Solvers see all samples, this many at a time.
+            validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch as val_...
+            validation_split: in [0, 1): the share of the samples, from the end, that is kept for validation.
+            shuffle: whether each epoch has a new order, which follows from the seed and the epoch's number.
+            sample_weight: (n,), not negative; the loss is sum(w l) / sum(w).
+            class_weight: {class: weight} or "balanced" (scikit-learn's definition); multiplies sample_weight.
+            callbacks: Callback objects.
+            verbose: "auto" (a progress line on a terminal), 0 silence, 1 the line, 2 a line an epoch.
+            threads: the most threads to use; the result does not depend on it.
+
+        Raises:
+            ValueError, TypeError, ShapeError: with the argument, what was expected, and what came. The network is unchanged.
+            RuntimeError: another thread is training this network.
+            KeyboardInterrupt: the network keeps its last completed step.
+
+        Warns:
+            NonFiniteWarning: the loss became infinite or NaN; says in which epoch, batch and layer.
+        """
+        epochs, batch_size = positive_int(epochs, "epochs"), positive_int(batch_size, "batch_size")
+        threads = _programs.thread_count(threads)
+        share = fraction(validation_split, "validation_split")
+        state = self._drafted(X)
+        samples = self._samples(state, X, y, sample_weight, class_weight)
+        validation = None
+        if validation_data is not None:
+            if share:
+                raise ValueError("give validation_data or validation_split, not both")
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                raise ValueError("validation_data: expected (X, y) or (X, y, sample_weight)")
+            validation = self._samples(state, *validation_data)
+        elif share:
+            samples, validation = samples.split(share)
+        with self._exclusively():
+            trainer = _fit.Trainer(
+                self, state, samples, validation, epochs=epochs, batch_size=batch_size, shuffle=shuffle, callbacks=callbacks,
+                verbose=verbose, threads=threads,
+            )  # fmt: skip
+            if self._state is None:
+                self._commit(state)
+            return trainer.run()
+
+    def partial_fit(self, X, y, *, batch_size=32, sample_weight=None):
+        """One pass over X in its own order; returns the network."""
+        self.fit(X, y, batch_size=batch_size, shuffle=False, sample_weight=sample_weight, verbose=0)
+        return self
+
+    def train_on_batch(self, X, y, *, sample_weight=None) -> float:
+        """One optimizer step on exactly these samples; returns their loss before the step."""
+        if self.optimizer.solver:
+            raise ValueError(f"{type(self.optimizer).__name__} works on whole data sets; call fit")
+        state = self._drafted(X)
+        samples = self._samples(state, X, y, sample_weight)
+        with self._exclusively():
+            if self._state is None:
+                self._commit(state)
+            taken = self._take("train", samples, self.optimizer)
+            program = taken[1].program
+            try:
+                program.check_finite = False
+                program.train(0, 1, state.steps, np.float64([self.optimizer.learning_rate]), 0.0)
+                state.steps += 1
+                return program.last_loss
+            finally:
+                state.give(taken)
+
+    def loss_and_gradients(self, X, y, *, sample_weight=None):
+        """The training loss on these samples and its gradients, {name: array}; nothing is changed but `grads`.
+
+        Dropout is that of the next step, so that repeated calls see the same masks.
+        """
+        state = self._drafted(X)
+        samples = self._samples(state, X, y, sample_weight)
+        with self._exclusively():
+            if self._state is None:
+                self._commit(state)
+            taken = self._take("gradient", samples)
+            try:
+                loss = taken[1].program.gradients(state.steps)
+            finally:
+                state.give(taken)
+            grads = state.memory.grads
+            return loss, {name: param.view(grads).copy() for name, param in state.graph.params.items()}
+
+    def _take(self, mode, samples, optimizer=None):
+        """A program for one batch of all the samples, fed with them."""
+        taken = self._state.take(
+            mode, samples.n, losses=self.losses, targets=samples.kinds, weighted=bool(samples.weights), optimizer=optimizer,
+            threads=_programs.thread_count(None),
+        )  # fmt: skip
+        taken[1].feed(samples.inputs, samples.targets, samples.weights)
+        taken[1].program.set_order(None, samples.n)
+        taken[1].program.reset()
+        return taken
+
+    def _exclusively(self):
+        return _Exclusive(self._fitting)
+
+    # ---- use ---------------------------------------------------------------------------------------------------------
+
+    def predict(self, X, *, batch_size=None, out=None, threads=None):
+        """The outputs for X, (n, ...); a list of arrays for several outputs. Dropout is absent.
+
+        Args:
+            X: samples; for one sample of k features an array (1, k).
+            batch_size: samples at a time; the default keeps the activations in cache.
+            out: an array (or list) of the result's shape and the network's dtype to write to.
+            threads: the most threads to use; the result does not depend on it.
+
+        Raises:
+            NotFittedError: the network has no parameters yet.
+            ShapeError, ValueError, TypeError: X or out is not as needed.
+        """
+        if self._predictor is not None and batch_size is None and threads is None:
+            result = self._predictor.attempt(X, out)
+            if result is not None:
+                return result
+        state = self._built()
+        inputs = _samples.read_inputs(X, [value.shape for value in state.graph.inputs], self.dtype, self._where())
+        n = len(inputs[0])
+        batch = state.predict_batch(n) if batch_size is None else min(positive_int(batch_size, "batch_size"), n)
+        outputs = _fit.empty_outputs(state, n) if out is None else self._check_out(out, state, n)
+        self._run_predict(state, inputs, outputs, n, batch, _programs.thread_count(threads))
+        if self._predictor is None and n <= PREDICTOR_ROWS:
+            self._predictor = self._make_predictor(PREDICTOR_ROWS)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _check_out(self, out, state, n):
+        outs = _samples.several(out, len(state.graph.outputs), "out")
+        for array, value in zip(outs, state.graph.outputs, strict=True):
+            need = f"{self.dtype} {(n, *value.shape)}"
+            if not isinstance(array, np.ndarray) or array.dtype != self.dtype or array.shape != (n, *value.shape):
+                got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+                raise ValueError(f"out: expected an array {need}, got {got}")
+            if not (array.flags.c_contiguous and array.flags.writeable):
+                raise ValueError("out: expected a writable C-contiguous array")
+        return outs
+
+    def _run_predict(self, state, inputs, outputs, n, batch, threads):
+        batches = -(-n // batch)
+        workers = state.workers(n, batches, threads)
+        taken = [state.take("predict", batch, threads=threads if workers == 1 else 1) for _ in range(workers)]
+        try:
+            for _, compiled in taken:
+                compiled.feed(inputs)
+                compiled.record(outputs)
+                compiled.program.set_order(None, n)
+            stretches = [[batches * i // workers, batches * (i + 1) // workers] for i in range(workers)]
+            programs = [compiled.program for _, compiled in taken]
+            while not state.memory.engine.run_side_by_side(programs, stretches, _fit.CHUNK):
+                pass
+        finally:
+            for one in taken:
+                state.give(one)
+
+    def _make_predictor(self, rows):
+        state = self._state
+        graph = state.graph
+        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+            return None
+        compiled = state.take("predictor", rows)[1]
+        x, y = compiled.array(graph.inputs[0]), compiled.array(graph.outputs[0])
+        return state.memory.engine.Predictor(compiled.program, x, y, state.work * rows > RELEASE_WORK)
+
+    def predictor(self):
+        """A callable for the lowest latency: `p(x)` or `p(x, out=...)` is `predict` for one sample at a time.
+
+        It has buffers of its own over the network's live parameters, so further training shows in it. x is (1, ...) or one
+        sample (...); the result has the same form. Not for use by several threads at once; make one for each.
+
+        >>> import fastnn as fnn
+        >>> net = fnn.Network([fnn.Dense(3)], input_shape=2, seed=0)
+        >>> net.predictor()([0.5, 0.25]).shape
+        (3,)
+        """
+        from ._predictor import Predictor
+
+        self._built()
+        return Predictor(self)
+
+    def evaluate(self, X, y, *, sample_weight=None) -> dict:
+        """{"loss": ..., metric: ...} on these samples, without dropout, penalties included."""
+        state = self._built()
+        samples = self._samples(state, X, y, sample_weight)
+        return _fit.evaluate(self, state, samples, _programs.thread_count(None))
+
+    def _measure(self, samples, outputs) -> dict:
+        """The metrics, by name; with several outputs each metric for each of them, as name_0, name_1."""
+        figures = {}
+        for i, (target, output) in enumerate(zip(samples.targets, outputs, strict=True) if outputs else ()):
+            suffix = f"_{i}" if len(outputs) > 1 else ""
+            if target.dtype == np.int32 and target.shape[1:] == (1,):
+                target = target[:, 0]
+            for metric in self.metrics:
+                figures[metric.name + suffix] = metric(target, output, samples.sample_weight)
+        return figures
+
+    # ---- parameters --------------------------------------------------------------------------------------------------
+
+    @property
+    def params(self) -> np.ndarray:
+        """All parameters as one flat vector, the network's own memory: writing to it changes the network."""
+        return self._built().memory.params
+
+    @property
+    def grads(self) -> np.ndarray:
+        """The gradients of the last training step or `loss_and_gradients`, laid out as `params`."""
+        return self._built().memory.grads
+
+    def get_weights(self) -> dict:
+        """{name: read-only view} of every parameter: "layers.0.weight", "layers.0.bias", ..."""
+        state = self._built()
+        weights = {name: param.view(state.memory.params) for name, param in state.graph.params.items()}
+        for view in weights.values():
+            view.flags.writeable = False
+        return weights
+
+    def set_weights(self, mapping):
+        """Sets every parameter from {name: array}, all or nothing.
+
+        Raises:
+            ValueError: a name is unknown or missing. ShapeError: a shape differs. The network is unchanged then.
+        """
+        state = self._built()
+        params = state.graph.params
+        for name in mapping:
+            if name not in params:
+                raise unknown_name("weight", name, params)
+        missing = [name for name in params if name not in mapping]
+        if missing:
+            raise ValueError(f"set_weights: missing {', '.join(missing)}")
+        checked = {name: weight(mapping[name], param.shape, self.dtype, name=name) for name, param in params.items()}
+        for name, array in checked.items():
+            params[name].view(state.memory.params)[...] = array
+
+    def summary(self) -> str:
+        """Prints a table of layers, shapes, parameters and multiply-adds, and returns it."""
+        text = summary_table(self._built().graph)
+        print(text)
+        return text
+
+    def __repr__(self):
+        inside = ", ".join(repr(layer) for layer in self.layers)
+        return f"Network([{inside}], optimizer={self.optimizer!r}, dtype={self.dtype.name!r})"
+
+
+PREDICTOR_ROWS = 16  # up to here `predict` goes the short way
+RELEASE_WORK = 100_000  # multiply-adds, a few microseconds: below, giving up the GIL costs more than it gives others
+
+
+class _Exclusive:
+    """One training of a network at a time; a second one raises instead of racing."""
+
+    def __init__(self, lock):
+        self.lock = lock
+
+    def __enter__(self):
+        if not self.lock.acquire(blocking=False):
+            raise RuntimeError("another thread is training this network; train copies, or one after the other")
+
+    def __exit__(self, *_):
+        self.lock.release()
+
+
+def _dtype(dtype):
+    name = np.dtype(dtype).name if isinstance(dtype, (type, np.dtype)) else dtype
+    if name not in DTYPES:
+        raise unknown_name("dtype", name, DTYPES)
+    return DTYPES[name]
+
+
+def _nodes(nodes, name, kind):
+    nodes = list(nodes) if isinstance(nodes, (list, tuple)) else [nodes]
+    for node in nodes:
+        if not isinstance(node, kind):
+            raise TypeError(f"{name}: expected {'fnn.Input(...)' if kind is Input else 'what layers returned'}, got {node!r}")
+    if not nodes or len(set(nodes)) < len(nodes):
+        raise ValueError(f"{name}: expected one or more different values")
+    return nodes
+
+
+def _sources(node):
+    return node.inputs if isinstance(node.inputs, (list, tuple)) else [node.inputs]
+
+
+def _layers_of(outputs, inputs):
+    """The layers in the order in which they run first, each once."""
+    layers, seen = [], set(inputs)
+    stack = [(node, False) for node in reversed(outputs)]
+    while stack:
+        node, expanded = stack.pop()
+        if node in seen:
+            continue
+        if isinstance(node, Input):
+            raise ValueError(f"{node!r} is used but is not among inputs=")
+        if expanded:
+            seen.add(node)
+            if node.layer not in layers:
+                layers.append(node.layer)
+        else:
+            stack.append((node, True))
+            stack.extend((source, False) for source in reversed(_sources(node)))
+    return layers
+
+
+def _plan_node(g, node, values, paths):
+    """Plans a symbolic node after what it depends on; iterative, since graphs may be deep."""
+    stack = [node]
+    while stack:
+        top = stack[-1]
+        waiting = [source for source in _sources(top) if source not in values] if top not in values else []
+        if waiting:
+            stack.extend(reversed(waiting))
+            continue
+        stack.pop()
+        if top not in values:
+            x = [values[s] for s in top.inputs] if isinstance(top.inputs, list) else values[top.inputs]
+            values[top] = g.layer(top.layer, paths[top.layer], x)
+    return values[node]
