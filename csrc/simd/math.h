@@ -35,8 +35,8 @@ static const float FN(exp_fit)[] = {0.500000006170546798f, 0.1666654297346889f, 
                                     0.00836658577987108514f, 0.0013946417906029542f};
 /* (2 atanh(s) / s - 2) / s^2 in s^2, for s <= (sqrt(2) - 1) / (sqrt(2) + 1); 2^-29.2 */
 static const float FN(log_fit)[] = {0.666667767114782281f, 0.399774961844251549f, 0.298730596547942501f};
-/* erf(x) / x in x^2 for |x| <= 1; 2^-29.6 */
-static const float FN(erf_fit)[] = {1.12837916572712354f,     -0.376126258253730685f,   0.112835851540282753f,
+/* erf(x) / x - 1 in x^2 for |x| <= 1; 2^-29.6 of erf */
+static const float FN(erf_fit)[] = {0.12837916572712354f,      -0.376126258253730685f,   0.112835851540282753f,
                                     -0.0268538119940355928f,  0.00518832760635096235f,  -0.000801019175800309006f,
                                     0.000078538521470148733f};
 /* exp(x^2) erfc(x) for 0 <= x <= 10.5, numerator and denominator; 2^-26.9 */
@@ -77,7 +77,7 @@ static const double FN(log_fit)[] = {
 };
 /* 2^-62.7 */
 static const double FN(erf_fit)[] = {
-    1.12837916709551257,     -0.376126389031837476,    0.112837916709548575,    -0.0268661706450728934,
+    0.12837916709551257,     -0.376126389031837476,    0.112837916709548575,    -0.0268661706450728934,
     0.00522397762478084921,  -0.000854832697874121831, 0.00012055331036867641,  -0.0000149255935062541351,
     1.64609728091459494e-6,  -1.63500251636663162e-7,  1.4657879601536978e-8,   -1.13656655831280122e-9,
     5.94526194118383622e-11,
@@ -242,7 +242,7 @@ ALWAYS_INLINE vec FN(v_erf)(vec x)
 {
     vec one = v_set1(1), a = v_min(v_set1(ERFCX_LIMIT), v_abs(x));
     vec large = v_fnma(FN(exp_minus_square)(a, 1), FN(v_erfcx)(a), one);
-    vec small = v_mul(a, POLYNOMIAL(v_mul(a, a), FN(erf_fit)));
+    vec small = v_fma(a, POLYNOMIAL(v_mul(a, a), FN(erf_fit)), a);
     return v_copysign(v_select(v_lt(a, one), small, large), x);
 }
 
