@@ -43,12 +43,12 @@ static void compare(const test_case *c, const problem *q, const char *target, in
     for (int i = 0; i < BUFFERS; i++)
         for (int64_t j = 0; j < q->length[i]; j++)
             if (!close_enough(q->b[i][j], q->w[i][j], c->relative, c->absolute)) {
-                check(0, "%s f%d %s variant %d, %ld x %ld, %s: buffer %d [%ld] is %.17g, not %.17Lg", c->name, REAL_BITS,
+                CHECK(0, "%s f%d %s variant %d, %ld x %ld, %s: buffer %d [%ld] is %.17g, not %.17Lg", c->name, REAL_BITS,
                       target, q->variant, (long)q->rows, (long)q->cols, place, i, (long)j, (double)q->b[i][j], q->w[i][j]);
                 return;
             }
     long double error = fabsl((long double)q->result - q->want);
-    check(error <= EPSILON * (long double)c->scalar * q->size && guards_intact(),
+    CHECK(error <= EPSILON * (long double)c->scalar * q->size && guards_intact(),
           "%s f%d %s variant %d, %ld x %ld, %s: %.17g, not %.17Lg (or a guard was written)", c->name, REAL_BITS, target,
           q->variant, (long)q->rows, (long)q->cols, place, q->result, q->want);
 }
@@ -93,7 +93,7 @@ static void run_threads(const test_case *c, const fnn_target *target, int varian
         q.result = 0;
         c->run(&q);
         for (int i = 0; i < BUFFERS; i++) same &= !memcmp(q.b[i], after[i], (size_t)q.length[i] * sizeof(real));
-        check(same && memcmp(&result, &q.result, sizeof result) == 0, "%s f%d %s variant %d: %d threads differ from one",
+        CHECK(same && memcmp(&result, &q.result, sizeof result) == 0, "%s f%d %s variant %d: %d threads differ from one",
               c->name, REAL_BITS, target->name, variant, threads[t]);
     }
     for (int i = 0; i < BUFFERS; i++) {

@@ -41,7 +41,7 @@ typedef double real;
 /* ---- shared by both precisions (harness.c) ------------------------------------------------------------------- */
 
 /* Counts one check; says what failed, and where. Returns ok. */
-#define check(ok, ...) check_at(__FILE__, __LINE__, (ok), __VA_ARGS__)
+#define CHECK(ok, ...) check_at(__FILE__, __LINE__, (ok), __VA_ARGS__)
 int check_at(const char *file, int line, int ok, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Targets that this CPU runs; returns their number. */
 int usable_targets(const fnn_target **list);

@@ -69,7 +69,7 @@ static void test_bound(const fnn_target *target, int which)
             }
         }
     }
-    check(worst <= (long double)c->ulps, "%s f%d %s: %.3Lf ulp at %.17g", c->name, REAL_BITS, target->name, worst,
+    CHECK(worst <= (long double)c->ulps, "%s f%d %s: %.3Lf ulp at %.17g", c->name, REAL_BITS, target->name, worst,
           (double)at);
     if (getenv("FNN_SHOW_ERRORS"))
         printf("%-9s f%d %-8s %.3Lf ulp at %.9g\n", c->name, REAL_BITS, target->name, worst, (double)at);
@@ -98,7 +98,7 @@ static void test_special(const fnn_target *target)
             for (int j = 0; j < n; j++)
                 right &= isnan((double)rows[i].y) ? isnan((double)y[j])
                                                   : y[j] == rows[i].y && signbit(y[j]) == signbit(rows[i].y);
-            check(right, "%s f%d %s of %g is %g, not %g", cases[rows[i].which].name, REAL_BITS, target->name,
+            CHECK(right, "%s f%d %s of %g is %g, not %g", cases[rows[i].which].name, REAL_BITS, target->name,
                   (double)rows[i].x, (double)y[0], (double)rows[i].y);
         }
 }
