@@ -135,13 +135,13 @@ class _Frame:
 
     def line(self, x, y):
         """Join consecutive points; a point that is not finite breaks the line."""
-        rows, columns = self._position(x, y, self.dots.shape)
+        rows, columns = (places.round() for places in self._position(x, y, self.dots.shape))
         good = np.isfinite(rows) & np.isfinite(columns)
         for i in range(len(x)):
             if not good[i]:
                 continue
             before = i - 1 if i and good[i - 1] else i
-            steps = int(max(abs(rows[i] - rows[before]), abs(columns[i] - columns[before]))) + 2
+            steps = int(max(abs(rows[i] - rows[before]), abs(columns[i] - columns[before]))) + 1
             path_rows = np.linspace(rows[before], rows[i], steps).round().astype(int)
             path_columns = np.linspace(columns[before], columns[i], steps).round().astype(int)
             self.dots[path_rows, path_columns] = True
