@@ -1,0 +1,227 @@
+/* gemm.h: the matrix product in three orientations.
+ *
+ * C is cut into column panels of TILE_WIDTH vectors and each panel into tiles (gemm_tile.h). k is cut into blocks such
+ * that the rows of A under a tile stay in L1 and a block of packed B in L2. A is always read where it lies. B is packed
+ * where enough rows of C share it, and where it must be transposed; otherwise it too is read where it lies. Products
+ * with a single row or column that runs along k on both sides are dot products (gemm_dot.h).
+ *
+ * How C is shared out among threads cannot be seen in the result: an element is one chain over k wherever its tile lies
+ * (gemm_tile.h says when it is not, and then it depends on m alone). */
+#include "../pool.h"
+
+#include "gemm_dot.h"
+#include "gemm_pack.h"
+#include "gemm_tile.h"
+
+#undef GEMM_STEPS
+#undef GEMM_PANEL
+#define GEMM_STEPS 256 /* of k in one block: the rows of A under a tile take 6 KB (float) of L1 */
+#define GEMM_PANEL (TILE_WIDTH * VL)
+
+/* C (m x n) from A with element (i, p) at row_a i + step_a p, and B with row p at ldb p or, transposed, column j. */
+typedef struct {
+    const fnn_gemm *d;
+    int64_t m, n, k;
+    int64_t row_a, step_a, ldb, ldc;
+    const real *a, *b, *bias;
+    real *c;
+    int transposed_b, packed;
+} FN(product);
+
+/* A block of it: `steps` of k, `columns` of C; C's tiles are shared out as row_parts x column_parts. */
+typedef struct {
+    const FN(product) *g;
+    int64_t step, steps, column, columns;
+    int64_t row_parts, column_parts;
+    real *panels; /* of packed B */
+    int first, last;
+} FN(block);
+
+ALWAYS_INLINE int64_t FN(least)(int64_t a, int64_t b) { return a < b ? a : b; }
+ALWAYS_INLINE int64_t FN(parts_of)(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+/* Columns of B in one packed block: with its steps, half of L2. */
+static int64_t FN(block_columns)(int64_t n)
+{
+    int64_t fit = (int64_t)(fnn_cache_size(2) / 2 / sizeof(real)) / GEMM_STEPS / GEMM_PANEL;
+    return FN(least)(FN(parts_of)(n, GEMM_PANEL), fit < 1 ? 1 : fit) * GEMM_PANEL;
+}
+
+static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
+{
+    (void)precision, (void)threads;
+    size_t size = (size_t)(FN(least)(d->k, GEMM_STEPS) * FN(block_columns)(d->n)) * sizeof(real);
+    return (size + 63) / 64 * 64;
+}
+
+/* ---- tiles --------------------------------------------------------------------------------------------------- */
+
+/* Rows [row, end) of `panels` panels, each w vectors wide. The rows are shared out evenly: 32 of them are 6 6 5 5 5 5
+ * and not 6 6 6 6 6 2, since a low tile cannot hide its latency. The rows of A are walked outside, so that they stay in
+ * L1 while B's panels stream by. */
+static void FN(run_tiles)(const FN(tile_job) *job, int64_t w, int edged, int64_t row, int64_t end, int64_t panels,
+                          int64_t next_panel, const real *a, const real *b, const real *bias, real *c)
+{
+    static const int tallest[] = {0, TILE_TALLEST, TILE_WIDTH == 2 ? 6 : 12, 8, 6};
+    int64_t tiles = FN(parts_of)(end - row, tallest[w]), height = (end - row) / tiles, taller = (end - row) % tiles;
+    a += row * job->row_a;
+    c += row * job->ldc;
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        int64_t h = height + (tile < taller);
+        FN(tile) run = FN(tiles)[edged][w][h];
+        for (int64_t j = 0; j < panels; j++)
+            run(job, a, b + j * next_panel, bias ? bias + j * GEMM_PANEL : NULL, c + j * GEMM_PANEL);
+        a += h * job->row_a;
+        c += h * job->ldc;
+    }
+}
+
+/* The activations other than linear and relu, on finished rows: out of the tiles, and still near in the cache. */
+static void FN(activate_rows)(const fnn_gemm *d, int64_t rows, int64_t columns, real *c)
+{
+    for (int64_t i = 0; i < rows; i++, c += d->ldc) {
+        FN(activation_args) args = {.kind = d->activation, .alpha = (real)d->alpha, .x = c, .y = c};
+        FN(activation_forward_range)(&args, 0, columns, 0);
+    }
+}
+
+/* Rows [row, end) by panels [panel, panel_end) of a block. */
+static void FN(run_part)(const FN(block) *s, int64_t row, int64_t end, int64_t panel, int64_t panel_end)
+{
+    const FN(product) *g = s->g;
+    const int64_t whole = s->columns / GEMM_PANEL, rest = s->columns % GEMM_PANEL;
+    const int64_t next_panel = g->packed ? s->steps * GEMM_PANEL : GEMM_PANEL;
+    const int32_t activation = s->last ? g->d->activation : FNN_LINEAR;
+    const real *a = g->a + s->step * g->step_a;
+    const real *b = (g->packed ? s->panels : g->b + s->step * g->ldb + s->column) + panel * next_panel;
+    const real *bias = s->last && g->bias ? g->bias + s->column + panel * GEMM_PANEL : NULL;
+    real *c = g->c + s->column + panel * GEMM_PANEL;
+    FN(tile_job) job = {.k = s->steps, .row_a = g->row_a, .step_a = g->step_a, .ldb = g->packed ? GEMM_PANEL : g->ldb,
+                        .ldc = g->ldc, .load = !s->first || g->d->accumulate, .relu = activation == FNN_RELU};
+
+    int64_t count = FN(least)(panel_end, whole) - panel, columns = count * GEMM_PANEL;
+    if (count > 0) FN(run_tiles)(&job, TILE_WIDTH, 0, row, end, count, next_panel, a, b, bias, c);
+    if (panel_end > whole) {
+        int64_t w = FN(parts_of)(rest, VL);
+        job.edge = mask_first(rest - (w - 1) * VL);
+        if (g->packed) job.ldb = w * VL;
+        FN(run_tiles)(&job, w, rest % VL != 0, row, end, 1, 0, a, b + count * next_panel,
+                      bias ? bias + columns : NULL, c + columns);
+        columns += rest;
+    }
+    if (activation != FNN_LINEAR && activation != FNN_RELU)
+        FN(activate_rows)(g->d, end - row, columns, c + row * g->ldc);
+}
+
+/* ---- blocks -------------------------------------------------------------------------------------------------- */
+
+static void FN(run_chunk)(void *arg, int64_t chunk)
+{
+    const FN(block) *s = arg;
+    int64_t i = chunk / s->column_parts, j = chunk % s->column_parts, m = s->g->m;
+    int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL);
+    FN(run_part)(s, m * i / s->row_parts, m * (i + 1) / s->row_parts, panels * j / s->column_parts,
+                 panels * (j + 1) / s->column_parts);
+}
+
+static void FN(pack_chunk)(void *arg, int64_t panel)
+{
+    const FN(block) *s = arg;
+    const FN(product) *g = s->g;
+    int64_t column = s->column + panel * GEMM_PANEL, columns = FN(least)(GEMM_PANEL, s->column + s->columns - column);
+    int64_t width = FN(parts_of)(columns, VL) * VL;
+    real *to = s->panels + panel * s->steps * GEMM_PANEL;
+    if (g->transposed_b)
+        FN(pack_columns)(s->steps, columns, g->b + column * g->ldb + s->step, g->ldb, width, to);
+    else
+        FN(pack_rows)(s->steps, columns, g->b + s->step * g->ldb + column, g->ldb, width, to);
+}
+
+/* Shares a block out. Few rows are cut by columns, so that each thread reads B once and only its part; more of them by
+ * rows, so that each reads A once. A part has a dozen rows at least: lower tiles would sum in another order. */
+static void FN(run_block)(FN(block) *s, int threads)
+{
+    int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m;
+    if (threads == 1) {
+        if (s->g->packed)
+            for (int64_t panel = 0; panel < panels; panel++) FN(pack_chunk)(s, panel);
+        FN(run_part)(s, 0, m, 0, panels);
+        return;
+    }
+    int64_t chunks = 4 * (int64_t)threads;
+    s->column_parts = m < 96 ? FN(least)(panels, chunks) : 1;
+    s->row_parts = m < 24 ? 1 : FN(least)(m / 12, FN(parts_of)(chunks, s->column_parts));
+    if (s->g->packed) fnn_parallel(threads, panels, FN(pack_chunk), s);
+    fnn_parallel(threads, s->row_parts * s->column_parts, FN(run_chunk), s);
+}
+
+static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
+{
+    if (g->m <= 0 || g->n <= 0) return;
+    double flops = 2. * (double)g->m * (double)g->n * (double)g->k;
+    int threads = fnn_worthwhile_threads(flops, FNN_GRAIN_FLOPS, cx->threads);
+    int64_t columns = g->packed ? FN(block_columns)(g->n) : g->n;
+    int64_t blocks = g->k > GEMM_STEPS ? FN(parts_of)(g->k, GEMM_STEPS) : 1;
+    for (int64_t column = 0; column < g->n; column += columns)
+        for (int64_t i = 0; i < blocks; i++) {
+            int64_t step = g->k * i / blocks;
+            FN(block) s = {.g = g, .step = step, .steps = g->k * (i + 1) / blocks - step, .column = column,
+                           .columns = FN(least)(columns, g->n - column), .panels = cx->scratch,
+                           .first = i == 0, .last = i == blocks - 1};
+            FN(run_block)(&s, threads);
+        }
+}
+
+/* ---- the three orientations ---------------------------------------------------------------------------------- */
+
+/* Packing B costs about as much as one to two rows of C, and saves its strided rows to every row tile. */
+static int FN(worth_packing)(int64_t m, int64_t n, int64_t k)
+{
+    return m >= 48 && n * k * (int64_t)sizeof(real) > (int64_t)fnn_cache_size(1) / 2;
+}
+
+static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
+{
+    if (d->n == 1 && d->ldb == 1 && d->k > VL / 2) {
+        FN(dots_job) job = {.d = d, .count = d->m, .k = d->k, .rows = a, .row_stride = d->lda, .x = b, .out = c,
+                            .out_stride = d->ldc, .bias = bias};
+        FN(dots)(cx, &job);
+        return;
+    }
+    FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = d->lda, .step_a = 1, .b = b,
+                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc,
+                     .packed = FN(worth_packing)(d->m, d->n, d->k)};
+    FN(multiply)(cx, &g);
+}
+
+static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
+{
+    const int one_column = d->n == 1;
+    if (d->k > VL / 2 && (one_column || d->m <= 4)) {
+        for (int64_t i = 0; i < (one_column ? 1 : d->m); i++) {
+            FN(dots_job) job = {.d = d, .count = one_column ? d->m : d->n, .k = d->k, .rows = one_column ? a : b,
+                                .row_stride = one_column ? d->lda : d->ldb, .x = one_column ? b : a + i * d->lda,
+                                .out = c + i * d->ldc, .out_stride = one_column ? d->ldc : 1, .bias = bias,
+                                .bias_step = !one_column};
+            FN(dots)(cx, &job);
+        }
+        return;
+    }
+    FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = d->lda, .step_a = 1, .b = b,
+                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc, .transposed_b = 1, .packed = 1};
+    if (d->k == 1 && d->ldb == 1) g.packed = g.transposed_b = 0; /* a single column lies as a single row does */
+    FN(multiply)(cx, &g);
+}
+
+static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
+{
+    FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = 1, .step_a = d->lda, .b = b,
+                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc};
+    if (d->n == 1 && d->ldc == 1 && !bias) { /* c^T = b^T a: vectors along m */
+        g.m = 1, g.n = d->m;
+        g.a = b, g.step_a = d->ldb;
+        g.b = a, g.ldb = d->lda;
+    }
+    g.packed = FN(worth_packing)(g.m, g.n, g.k);
+    FN(multiply)(cx, &g);
+}

@@ -1,0 +1,242 @@
+/* test_gemm.c: the three orientations against long double, every element within k eps |A| |B|, on every target.
+ *
+ * Every buffer lies against an inaccessible page, rows are longer than their columns (the gaps must stay as they were),
+ * and the scratch is exactly what was asked for. */
+#include "harness.h"
+
+enum { NN, NT, TN };
+static const char *const orientation_names[] = {"nn", "nt", "tn"};
+
+typedef struct {
+    const fnn_target *target;
+    int orientation, threads, has_bias;
+    fnn_gemm d;
+    /* rows x cols of A and B as they lie */
+    int64_t rows_a, cols_a, rows_b, cols_b;
+    real *a, *b, *bias, *c, *before;
+    size_t size_c;
+    void *scratch;
+    size_t scratch_size;
+} product;
+
+static long double activation(int kind, long double alpha, long double x)
+{
+    const long double selu_lambda = 1.0507009873554804934193349852946L, selu_alpha = 1.6732632423543772848170429916717L;
+    switch ((fnn_activation)kind) {
+    case FNN_RELU: return x > 0 ? x : 0;
+    case FNN_LEAKY_RELU: return x > 0 ? x : alpha * x;
+    case FNN_ELU: return x > 0 ? x : alpha * expm1l(x);
+    case FNN_SELU: return selu_lambda * (x > 0 ? x : selu_alpha * expm1l(x));
+    case FNN_SIGMOID: return 1 / (1 + expl(-x));
+    case FNN_TANH: return tanhl(x);
+    case FNN_SOFTPLUS: return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x)));
+    case FNN_SILU: return x / (1 + expl(-x));
+    case FNN_GELU: return x * 0.5L * erfcl(-x * sqrtl(0.5L));
+    case FNN_LINEAR:
+    case FNN_ACTIVATION_COUNT: break;
+    }
+    return x;
+}
+
+/* Buffers of a random product of these dims; gap: how much longer the rows may be. */
+static void set_up(product *q, const fnn_target *target, int orientation, int64_t m, int64_t n, int64_t k, int gap)
+{
+    int side = (int)below(2);
+    memset(q, 0, sizeof *q);
+    q->target = target;
+    q->orientation = orientation;
+    q->threads = 1;
+    q->rows_a = orientation == TN ? k : m;
+    q->cols_a = orientation == TN ? m : k;
+    q->rows_b = orientation == NT ? n : k;
+    q->cols_b = orientation == NT ? k : n;
+    q->d = (fnn_gemm){.m = m, .n = n, .k = k, .alpha = 0.125};
+    q->d.lda = q->cols_a + (gap ? below(gap) : 0);
+    q->d.ldb = q->cols_b + (gap ? below(gap) : 0);
+    q->d.ldc = n + (gap ? below(gap) : 0);
+    size_t size_a = q->rows_a && q->cols_a ? (size_t)((q->rows_a - 1) * q->d.lda + q->cols_a) : 0;
+    size_t size_b = q->rows_b && q->cols_b ? (size_t)((q->rows_b - 1) * q->d.ldb + q->cols_b) : 0;
+    q->size_c = m && n ? (size_t)((m - 1) * q->d.ldc + n) : 0;
+    q->a = guarded(0, size_a * sizeof(real), side);
+    q->b = guarded(1, size_b * sizeof(real), side);
+    q->c = guarded(2, q->size_c * sizeof(real), side);
+    q->bias = guarded(3, (size_t)n * sizeof(real), side);
+    q->scratch_size = (REAL_BITS == 32 ? target->gemm_scratch_f32 : target->gemm_scratch_f64)(&q->d, FNN_HIGHEST, 8);
+    q->scratch = guarded(4, q->scratch_size, side);
+    for (size_t i = 0; i < size_a; i++) q->a[i] = (real)uniform(-1, 1);
+    for (size_t i = 0; i < size_b; i++) q->b[i] = (real)uniform(-1, 1);
+    for (size_t i = 0; i < q->size_c; i++) q->c[i] = (real)uniform(-1, 1);
+    for (int64_t i = 0; i < n; i++) q->bias[i] = (real)uniform(-1, 1);
+    CHECK((uintptr_t)q->scratch % 64 == 0, "the scratch asked for is whole lines: %zu bytes", q->scratch_size);
+}
+
+static void run(product *q)
+{
+    const KERNELS *k = TABLE(q->target);
+    fnn_ctx cx = {.threads = q->threads, .scratch = q->scratch, .scratch_size = q->scratch_size};
+    void (*gemm)(const fnn_ctx *, const fnn_gemm *, const real *, const real *, const real *, real *) =
+        q->orientation == NN ? k->gemm_nn : q->orientation == NT ? k->gemm_nt : k->gemm_tn;
+    gemm(&cx, &q->d, q->a, q->b, q->has_bias ? q->bias : NULL, q->c);
+}
+
+static real element_a(const product *q, int64_t i, int64_t p)
+{
+    return q->orientation == TN ? q->a[p * q->d.lda + i] : q->a[i * q->d.lda + p];
+}
+
+static real element_b(const product *q, int64_t p, int64_t j)
+{
+    return q->orientation == NT ? q->b[j * q->d.ldb + p] : q->b[p * q->d.ldb + j];
+}
+
+/* Element (i, j) as it should be, from C as it was; *bound: how far off it may be. */
+static long double expected(const product *q, const real *before, int64_t i, int64_t j, long double *bound)
+{
+    long double sum = 0, size = 0;
+    for (int64_t p = 0; p < q->d.k; p++) {
+        long double term = (long double)element_a(q, i, p) * element_b(q, p, j);
+        sum += term;
+        size += fabsl(term);
+    }
+    long double added = q->d.accumulate ? before[i * q->d.ldc + j] : q->has_bias ? q->bias[j] : 0;
+    sum += added;
+    size += fabsl(added);
+    long double y = activation(q->d.activation, q->d.alpha, sum);
+    *bound = (long double)(q->d.k + 3) * EPSILON / 2 * size;
+    if (q->d.activation > FNN_RELU) *bound = 2 * *bound + 8 * EPSILON * (fabsl(y) + size); /* slopes are below 2 */
+    return y;
+}
+
+/* Runs the product and compares all of C, gaps too. */
+static void run_and_compare(product *q)
+{
+    real *before = malloc(q->size_c * sizeof(real) + 1);
+    memcpy(before, q->c, q->size_c * sizeof(real));
+    run(q);
+    int right = guards_intact();
+    long double worst = 0;
+    for (int64_t i = 0; i < q->d.m; i++)
+        for (int64_t j = 0; j < q->d.ldc && (size_t)(i * q->d.ldc + j) < q->size_c; j++) {
+            int64_t at = i * q->d.ldc + j;
+            if (j >= q->d.n) {
+                right &= q->c[at] == before[at];
+                continue;
+            }
+            long double bound, y = expected(q, before, i, j, &bound), error = fabsl(q->c[at] - y);
+            right &= error <= bound;
+            if (error > worst) worst = error;
+        }
+    CHECK(right, "gemm_%s f%d %s: m %ld, n %ld, k %ld, ld %ld %ld %ld, accumulate %d, bias %d, activation %d: off by %Lg",
+          orientation_names[q->orientation], REAL_BITS, q->target->name, (long)q->d.m, (long)q->d.n, (long)q->d.k,
+          (long)q->d.lda, (long)q->d.ldb, (long)q->d.ldc, q->d.accumulate, q->has_bias, q->d.activation, worst);
+    free(before);
+}
+
+static void try_product(const fnn_target *target, int orientation, int64_t m, int64_t n, int64_t k, int gap)
+{
+    product q;
+    set_up(&q, target, orientation, m, n, k, gap);
+    q.d.accumulate = below(3) == 0;
+    if (!q.d.accumulate) {
+        q.has_bias = (int)below(2);
+        q.d.activation = (int32_t)below(FNN_ACTIVATION_COUNT);
+    }
+    run_and_compare(&q);
+}
+
+static void test_small_dims(const fnn_target *target)
+{
+    for (int o = NN; o <= TN; o++)
+        for (int64_t m = 0; m <= 20; m++)
+            for (int64_t n = 0; n <= 20; n++)
+                for (int64_t k = 0; k <= 20; k += m * n > 150 ? 3 : 1) try_product(target, o, m, n, k, (int)below(4));
+}
+
+static void test_larger_dims(const fnn_target *target)
+{
+    static const int64_t dims[][3] = {{1, 300, 70},   {2, 130, 600},  {3, 64, 513},  {4, 65, 33},   {5, 48, 257},
+                                      {6, 64, 64},    {7, 80, 100},   {32, 10, 32},  {33, 100, 10}, {64, 64, 1},
+                                      {64, 1, 64},    {50, 1, 1},     {300, 1, 700}, {700, 1, 300}, {1, 1, 1000},
+                                      {25, 63, 520},  {49, 129, 256}, {50, 200, 255}, {128, 97, 300}, {60, 1100, 90},
+                                      {100, 2100, 5}, {61, 70, 1030}, {200, 3, 200}, {13, 33, 13},  {97, 47, 31}};
+    for (int o = NN; o <= TN; o++) {
+        for (int i = 0; i < COUNT(dims); i++) try_product(target, o, dims[i][0], dims[i][1], dims[i][2], i % 3 ? 9 : 0);
+        for (int i = 0; i < 150; i++) try_product(target, o, below(70), below(140), below(300), 20);
+    }
+}
+
+static void test_every_activation(const fnn_target *target)
+{
+    static const int64_t dims[][3] = {{5, 7, 3}, {33, 40, 20}, {64, 1, 40}, {1, 70, 300}, {60, 130, 300}};
+    for (int o = NN; o <= TN; o++)
+        for (int i = 0; i < COUNT(dims); i++)
+            for (int kind = 0; kind < FNN_ACTIVATION_COUNT; kind++) {
+                product q;
+                set_up(&q, target, o, dims[i][0], dims[i][1], dims[i][2], 5);
+                q.d.activation = kind;
+                q.has_bias = kind % 3 != 2;
+                run_and_compare(&q);
+            }
+}
+
+/* NaN and infinity in a row of A reach every element of that row of C and no other, through relu too. */
+static void test_special_values(const fnn_target *target)
+{
+    static const int64_t dims[][3] = {{5, 7, 3}, {40, 70, 33}, {9, 1, 40}, {2, 40, 64}, {50, 130, 300}};
+    for (int o = NN; o <= TN; o++)
+        for (int i = 0; i < COUNT(dims); i++) {
+            product q;
+            int64_t m = dims[i][0], n = dims[i][1], k = dims[i][2], row = m / 2, p = k / 2, wrong = 0;
+            set_up(&q, target, o, m, n, k, 3);
+            q.d.activation = FNN_RELU;
+            q.a[o == TN ? p * q.d.lda + row : row * q.d.lda + p] = (real)NAN;
+            run(&q);
+            for (int64_t r = 0; r < m; r++)
+                for (int64_t j = 0; j < n; j++) wrong += (isnan(q.c[r * q.d.ldc + j]) != 0) != (r == row);
+            CHECK(wrong == 0, "gemm_%s f%d %s: NaN, dims %d: %ld elements", orientation_names[o], REAL_BITS,
+                  target->name, i, (long)wrong);
+        }
+}
+
+static void test_threads(const fnn_target *target)
+{
+    static const int64_t dims[][3] = {{300, 200, 300}, {32, 1000, 400},  {1, 3000, 2000}, {3000, 1, 2000}, {2500, 10, 130},
+                                      {27, 333, 2000}, {31, 2, 200000}, {1000, 300, 40}, {13, 1500, 500}};
+    static const int threads[] = {2, 3, 8};
+    for (int o = NN; o <= TN; o++)
+        for (int i = 0; i < COUNT(dims); i++) {
+            product q;
+            if (dims[i][0] * dims[i][2] * (int64_t)sizeof(real) > SLOT_BYTES - 4096
+                || dims[i][1] * dims[i][2] * (int64_t)sizeof(real) > SLOT_BYTES - 4096) continue;
+            set_up(&q, target, o, dims[i][0], dims[i][1], dims[i][2], 2);
+            q.has_bias = 1;
+            q.d.activation = FNN_TANH;
+            size_t bytes = q.size_c * sizeof(real);
+            real *one = malloc(bytes), *before = malloc(bytes);
+            memcpy(before, q.c, bytes);
+            run(&q);
+            memcpy(one, q.c, bytes);
+            for (int t = 0; t < 2 * COUNT(threads); t++) { /* twice: workers asleep, then awake */
+                memcpy(q.c, before, bytes);
+                q.threads = threads[t % COUNT(threads)];
+                run(&q);
+                CHECK(memcmp(one, q.c, bytes) == 0 && guards_intact(), "gemm_%s f%d %s: dims %d: %d threads differ from one",
+                      orientation_names[o], REAL_BITS, target->name, i, q.threads);
+            }
+            free(one);
+            free(before);
+        }
+}
+
+SUITE(gemm)
+{
+    const fnn_target *targets[8];
+    int count = usable_targets(targets);
+    for (int t = 0; t < count; t++) {
+        test_small_dims(targets[t]);
+        test_larger_dims(targets[t]);
+        test_every_activation(targets[t]);
+        test_special_values(targets[t]);
+        test_threads(targets[t]);
+    }
+}

@@ -1,0 +1,218 @@
+/* test_pool.c: every chunk runs once, whatever the number of threads, whoever else wants the pool, before and after a
+ * fork and a shutdown. Meant to be run under the thread sanitizer too. */
+#define _GNU_SOURCE
+#include "harness.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_THREAD__) && REAL_BITS == 32
+/* The child of test_fork makes threads, which the sanitizer refuses unless told. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return "die_after_fork=0"; }
+#endif
+
+enum { CHUNKS = 1000 };
+
+typedef struct {
+    int runs[CHUNKS]; /* plain integers: two threads on one chunk are a race that the sanitizer reports */
+} region;
+
+static void count_chunk(void *arg, int64_t i)
+{
+    region *r = arg;
+    r->runs[i]++;
+}
+
+static bool each_ran(const region *r, int64_t chunks, int times)
+{
+    for (int64_t i = 0; i < CHUNKS; i++)
+        if (r->runs[i] != (i < chunks ? times : 0)) return false;
+    return true;
+}
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void test_every_chunk_once(void)
+{
+    static const int64_t counts[] = {0, 1, 2, 3, 7, 8, 9, 64, CHUNKS};
+    for (int threads = 0; threads <= 9; threads++)
+        for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+            region r = {{0}};
+            fnn_parallel(threads, counts[c], count_chunk, &r);
+            CHECK(each_ran(&r, counts[c], 1), "threads %d, chunks %d", threads, (int)counts[c]);
+        }
+    CHECK(fnn_pool_size() >= 1 && fnn_pool_size() <= 8, "size %d", fnn_pool_size());
+}
+
+static void test_many_small_regions(void)
+{
+    region r = {{0}};
+    double start = seconds();
+    for (int i = 0; i < 20000; i++) fnn_parallel(8, 8, count_chunk, &r);
+    CHECK(each_ran(&r, 8, 20000), "8 threads, 20000 regions");
+    /* More threads than CPUs must not crawl: parked for their turn, not spinning against each other. */
+    CHECK(seconds() - start < 20.0, "20000 regions took %.1f s", seconds() - start);
+}
+
+static void sleep_chunk(void *arg, int64_t i)
+{
+    nanosleep(&(struct timespec){0, 300000}, NULL);
+    count_chunk(arg, i);
+}
+
+static void test_parked_workers_wake(void)
+{
+    for (int i = 0; i < 30; i++) {
+        region r = {{0}};
+        nanosleep(&(struct timespec){0, 200000}, NULL); /* long enough to park */
+        fnn_parallel(4, 6, sleep_chunk, &r);
+        CHECK(each_ran(&r, 6, 1), "round %d", i);
+    }
+}
+
+static void nest_chunk(void *arg, int64_t i)
+{
+    region *outer = arg, inner = {{0}};
+    fnn_parallel(4, 10, count_chunk, &inner);
+    outer->runs[i] += each_ran(&inner, 10, 1);
+}
+
+static void test_nested_calls_run_serially(void)
+{
+    region r = {{0}};
+    fnn_parallel(4, 50, nest_chunk, &r);
+    CHECK(each_ran(&r, 50, 1), "nested");
+}
+
+static void *call_often(void *arg)
+{
+    for (int i = 0; i < 500; i++) {
+        region r = {{0}};
+        fnn_parallel(3, 20, count_chunk, &r);
+        if (!each_ran(&r, 20, 1)) *(int *)arg = 1;
+    }
+    return NULL;
+}
+
+static void test_concurrent_callers(void)
+{
+    enum { CALLERS = 5 };
+    pthread_t callers[CALLERS];
+    int failed[CALLERS] = {0};
+    for (int i = 0; i < CALLERS; i++) pthread_create(&callers[i], NULL, call_often, &failed[i]);
+    for (int i = 0; i < CALLERS; i++) {
+        pthread_join(callers[i], NULL);
+        CHECK(failed[i] == 0, "caller %d", i);
+    }
+}
+
+static void test_shutdown(void)
+{
+    for (int i = 0; i < 5; i++) {
+        region r = {{0}};
+        fnn_parallel(4, 100, count_chunk, &r);
+        CHECK(each_ran(&r, 100, 1), "round %d", i);
+        fnn_pool_shutdown();
+        CHECK(fnn_pool_size() == 0, "size %d", fnn_pool_size());
+    }
+}
+
+/* Runs a region in a child; a child that hangs is killed by its alarm and so fails. */
+static bool child_works(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        region r = {{0}};
+        bool empty = fnn_pool_size() == 0;
+        fnn_parallel(4, 200, count_chunk, &r);
+        _exit(empty && fnn_pool_size() >= 1 && each_ran(&r, 200, 1) ? 0 : 1);
+    }
+    int status = -1;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static atomic_bool stop;
+
+static void *keep_busy(void *arg)
+{
+    region *r = arg;
+    while (!atomic_load(&stop)) fnn_parallel(4, 8, count_chunk, r);
+    return NULL;
+}
+
+static void test_fork(void)
+{
+    region r = {{0}}, busy = {{0}};
+    fnn_parallel(4, 100, count_chunk, &r);
+    CHECK(child_works(), "idle pool");
+    pthread_t holder; /* another thread has the pool, its locks in any state, while this one forks */
+    atomic_store(&stop, false);
+    pthread_create(&holder, NULL, keep_busy, &busy);
+    for (int i = 0; i < 20; i++) CHECK(child_works(), "busy pool, fork %d", i);
+    atomic_store(&stop, true);
+    pthread_join(holder, NULL);
+    fnn_parallel(4, 100, count_chunk, &r);
+    CHECK(each_ran(&r, 100, 2), "the parent's pool after the forks");
+}
+
+static void note_mask(void *arg, int64_t i)
+{
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    nanosleep(&(struct timespec){0, 1000000}, NULL); /* so that every thread gets a chunk */
+    ((pthread_t *)arg)[2 * i] = pthread_self();
+    ((pthread_t *)arg)[2 * i + 1] = (pthread_t)sigismember(&mask, SIGINT);
+}
+
+static void test_workers_block_signals(void)
+{
+    pthread_t seen[2 * 12];
+    int workers = 0;
+    fnn_parallel(4, 12, note_mask, seen);
+    for (int i = 0; i < 12; i++) {
+        if (pthread_equal(seen[2 * i], pthread_self())) continue;
+        workers++;
+        CHECK(seen[2 * i + 1] == 1, "SIGINT reaches a worker");
+    }
+    CHECK(workers > 0, "no worker took a chunk");
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    CHECK(sigismember(&mask, SIGINT) == 0, "the caller's mask is as it was");
+}
+
+static void test_idle_workers_use_no_cpu(void)
+{
+    region r = {{0}};
+    fnn_parallel(2, 100, count_chunk, &r);
+    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    clock_t before = clock();
+    nanosleep(&(struct timespec){0, 200000000}, NULL);
+    CHECK(clock() - before < CLOCKS_PER_SEC / 100, "%ld us of CPU in 200 ms", (long)(clock() - before));
+}
+
+SUITE(pool)
+{
+    if (REAL_BITS == 64) return;
+    test_every_chunk_once();
+    test_many_small_regions();
+    test_parked_workers_wake();
+    test_nested_calls_run_serially();
+    test_concurrent_callers();
+    test_shutdown();
+    test_fork();
+    test_workers_block_signals();
+    test_idle_workers_use_no_cpu();
+}
