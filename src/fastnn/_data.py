@@ -144,7 +144,7 @@ def _check(good, array, name, source, reason):
 # ---- targets and weights ----------------------------------------------------------------------------------------
 
 
-def targets(y, kind, output_shape, n, dtype, *, name="y"):
+def targets(y, kind, output_shape, n, dtype, *, name="y", partner="X"):
     """The targets y in the form that a loss of this kind reads.
 
     Arguments:
@@ -162,6 +162,7 @@ def targets(y, kind, output_shape, n, dtype, *, name="y"):
         output_shape: the shape of one output of the network.
         n: the number of samples in X.
         dtype: the NumPy dtype of the network.
+        name, partner: what the messages call y and X.
 
     Raises ShapeError, ValueError (with the place of the first value that is wrong) or TypeError.
 
@@ -177,7 +178,7 @@ def targets(y, kind, output_shape, n, dtype, *, name="y"):
     if array.ndim == 0:
         raise ShapeError(f"{name} is a single number; one target is [{array}]")
     if len(array) != n:
-        raise ShapeError(f"{name} has {len(array)} samples, X has {n}")
+        raise ShapeError(f"{name} has {len(array)} samples, {partner} has {n}")
     if array.size == 0:
         raise ShapeError(f"{name} is empty: it has shape {array.shape}")
     if kind == "classes":

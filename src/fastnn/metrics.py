@@ -31,6 +31,11 @@ class Metric(Configured, family="metric"):
     0.5
     """
 
+    @property
+    def takes_weights(self):
+        """Whether the metric can be computed of weighted samples."""
+        return True
+
     def __call__(self, y_true, y_pred, sample_weight=None):
         raise NotImplementedError(f"{type(self).__name__} does not say how it is computed")
 
@@ -57,12 +62,16 @@ class FromFunction(Metric):
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
 
+    @property
+    def takes_weights(self):
+        import inspect  # costs milliseconds, and only functions of one's own on weighted samples need it
+
+        return "sample_weight" in inspect.signature(self.function).parameters
+
     def __call__(self, y_true, y_pred, sample_weight=None):
         if sample_weight is None:
             return float(self.function(y_true, y_pred))
-        import inspect  # costs milliseconds, and only weighted functions of one's own need it
-
-        if "sample_weight" not in inspect.signature(self.function).parameters:
+        if not self.takes_weights:
             raise TypeError(f"metric {self.name!r} has no argument sample_weight; give it one, sample_weight=None")
         return float(self.function(y_true, y_pred, sample_weight=sample_weight))
 
@@ -79,6 +88,11 @@ def _outputs(y_pred):
     return y_pred.reshape(-1, 1) if y_pred.ndim == 1 else y_pred
 
 
+def _targets(y_true, kind, y_pred):
+    n, *shape = y_pred.shape
+    return targets(y_true, kind, shape, n, _FLOAT64, name="y_true", partner="y_pred")
+
+
 def _weights(sample_weight, n, repeats):
     """float64 weights of n * repeats samples, or None."""
     if sample_weight is None:
@@ -87,23 +101,28 @@ def _weights(sample_weight, n, repeats):
 
 
 def _true_classes(y_true, y_pred):
-    """Class ids (m,) from ids or rows. One output column tells class 0 from class 1, or -1 from 1."""
-    n, *_, k = y_pred.shape
+    """Class ids (m,) from ids or rows, and the middle between the two labels that one output column has."""
+    k = y_pred.shape[-1]
     if k == 1:
-        y = targets(y_true, "real", y_pred.shape[1:], n, _FLOAT64, name="y_true")
-        y = targets(y, "sign" if y.min() < 0 else "binary", y_pred.shape[1:], n, _FLOAT64, name="y_true")
-        return (y.reshape(-1) > 0.5).astype(np.int64)
-    y = targets(y_true, "classes", y_pred.shape[1:], n, _FLOAT64, name="y_true")
-    return y.reshape(-1) if y.dtype.kind == "i" else y.reshape(-1, k).argmax(axis=1)
+        y = _targets(y_true, "real", y_pred)
+        signs = y.min() < 0
+        y = _targets(y, "sign" if signs else "binary", y_pred)
+        middle = 0.0 if signs else 0.5
+        return (y.reshape(-1) > middle).astype(np.int64), middle
+    y = _targets(y_true, "classes", y_pred)
+    return y.reshape(-1) if y.dtype.kind == "i" else y.reshape(-1, k).argmax(axis=1), 0.5
 
 
 def _classes(y_true, y_pred, sample_weight, threshold):
     """True ids (m,), predicted ids (m,), weights (m,) or None, number of classes."""
     y_pred = _outputs(y_pred)
-    true = _true_classes(y_true, y_pred)
+    true, middle = _true_classes(y_true, y_pred)
     n, *_, k = y_pred.shape
     predicted = y_pred.reshape(-1, k)
-    predicted = (predicted[:, 0] > threshold).astype(np.int64) if k == 1 else predicted.argmax(axis=1)
+    if k == 1:
+        predicted = (predicted[:, 0] > (middle if threshold is None else threshold)).astype(np.int64)
+    else:
+        predicted = predicted.argmax(axis=1)
     return true, predicted, _weights(sample_weight, n, len(true) // n), max(k, 2)
 
 
@@ -111,8 +130,13 @@ def _labels(y_true, y_pred, sample_weight, threshold):
     """Several labels a sample: true (m, k) and predicted (m, k) as booleans, weights (m,) or None."""
     y_pred = _outputs(y_pred)
     n, *_, k = y_pred.shape
-    true = targets(y_true, "binary", y_pred.shape[1:], n, _FLOAT64, name="y_true").reshape(-1, k) > 0.5
-    return true, y_pred.reshape(-1, k) > threshold, _weights(sample_weight, n, len(true) // n)
+    true = _targets(y_true, "binary", y_pred).reshape(-1, k) > 0.5
+    predicted = y_pred.reshape(-1, k) > (0.5 if threshold is None else threshold)
+    return true, predicted, _weights(sample_weight, n, len(true) // n)
+
+
+def _threshold(value):
+    return None if value is None else finite(value, "threshold")
 
 
 def _confusion(true, predicted, weights, k):
@@ -126,7 +150,8 @@ class Accuracy(Metric):
     With several labels a sample (multilabel) all of them must be right.
 
     Arguments:
-        threshold: 0.5 suits a sigmoid output, 0 the logits of a linear one.
+        threshold: None is the middle between the two labels: 0.5, as suits a sigmoid output, or 0 where y_true has -1
+            and 1. For logits give 0.
         multilabel: y_true has 0 or 1 in each of k columns, and each output is a label of its own.
 
     >>> Accuracy()([0, 1, 1], [[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
@@ -135,8 +160,8 @@ class Accuracy(Metric):
 
     name = "accuracy"
 
-    def __init__(self, threshold=0.5, multilabel=False):
-        self.threshold = finite(threshold, "threshold")
+    def __init__(self, threshold=None, multilabel=False):
+        self.threshold = _threshold(threshold)
         self.multilabel = boolean(multilabel, "multilabel")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -169,7 +194,7 @@ class TopKAccuracy(Metric):
         n, *_, columns = y_pred.shape
         if columns == 1:
             return 1.0 if self.k > 1 else Accuracy()(y_true, y_pred, sample_weight)
-        true = _true_classes(y_true, y_pred)[:, None]
+        true = _true_classes(y_true, y_pred)[0][:, None]
         scores = y_pred.reshape(-1, columns)
         own = np.take_along_axis(scores, true, axis=1)
         ahead = (scores > own) | ((scores == own) & (np.arange(columns) > true))
@@ -180,11 +205,11 @@ class TopKAccuracy(Metric):
 class _ClassRatio(Metric):
     """A ratio of counts for each class, and their average: what precision, recall and F1 have in common."""
 
-    def __init__(self, average=None, threshold=0.5, multilabel=False):
+    def __init__(self, average=None, threshold=None, multilabel=False):
         if average not in (None, "binary", "macro", "micro", "weighted"):
             raise unknown_name("average", average, ["binary", "macro", "micro", "weighted"])
         self.average = average
-        self.threshold = finite(threshold, "threshold")
+        self.threshold = _threshold(threshold)
         self.multilabel = boolean(multilabel, "multilabel")
 
     def counts(self, y_true, y_pred, sample_weight):
@@ -224,7 +249,7 @@ class Precision(_ClassRatio):
         average: "binary": of class 1 of two; "macro": the mean over the classes that occur in y_true or among the
             predictions; "micro": of the summed counts; "weighted": the mean weighted by the samples of each class. None
             is "binary" for one or two output columns and "macro" for more, or with several labels a sample.
-        threshold: of a single output column, and of each label; 0.5 suits a sigmoid output.
+        threshold: of a single output column, and of each label; None is the middle between the two labels, 0.5 or 0.
         multilabel: y_true has 0 or 1 in each of k columns, and each output is a label of its own.
 
     A ratio of nothing to nothing is 0.
@@ -278,7 +303,7 @@ class ConfusionMatrix(Metric):
     int64, or float64 sums of weights where samples have weights. One output column makes two classes.
 
     Arguments:
-        threshold: of a single output column; 0.5 suits a sigmoid output.
+        threshold: of a single output column; None is the middle between the two labels, 0.5 or 0.
 
     >>> ConfusionMatrix()([0, 1, 1], [0.1, 0.9, 0.2])
     array([[1, 0],
@@ -287,8 +312,8 @@ class ConfusionMatrix(Metric):
 
     name = "confusion_matrix"
 
-    def __init__(self, threshold=0.5):
-        self.threshold = finite(threshold, "threshold")
+    def __init__(self, threshold=None):
+        self.threshold = _threshold(threshold)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         return _confusion(*_classes(y_true, y_pred, sample_weight, self.threshold))
@@ -318,7 +343,7 @@ class AUC(Metric):
         if self.multilabel:
             positive, _, weights = _labels(y_true, scores, sample_weight, 0.5)
         else:
-            true = _true_classes(y_true, scores)
+            true, _ = _true_classes(y_true, scores)
             positive = true[:, None] == ([1] if k <= 2 else np.arange(k))
             weights = _weights(sample_weight, n, len(true) // n)
         scores = scores.reshape(-1, k)[:, -positive.shape[1] :]
@@ -350,7 +375,7 @@ def _reals(y_true, y_pred, sample_weight):
     """y_true (n, k), y_pred (n, k), weights (n,) or None, all float64."""
     y_pred = _outputs(y_pred)
     n = len(y_pred)
-    y_true = targets(y_true, "real", y_pred.shape[1:], n, _FLOAT64, name="y_true")
+    y_true = _targets(y_true, "real", y_pred)
     return y_true.reshape(n, -1), y_pred.reshape(n, -1).astype(np.float64), _weights(sample_weight, n, 1)
 
 
