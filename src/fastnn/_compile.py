@@ -347,5 +347,4 @@ class Memory:
         ]
 
 
-# Namespaces of the random streams of one seed; the engine's dropout has 3.
-STREAM_INIT, STREAM_SHUFFLE = 1, 2
+STREAM_INIT = 1  # a namespace among the random streams of one seed; the engine's op.pxi has the others

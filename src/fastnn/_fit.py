@@ -8,8 +8,6 @@ import warnings
 
 import numpy as np
 
-from ._compile import STREAM_SHUFFLE
-from ._core.kernels import permutation
 from ._progress import Progress
 from .callbacks import CallbackList
 from .errors import NonFiniteWarning
@@ -28,37 +26,43 @@ class Trainer:
         self.callbacks = CallbackList(callbacks, network)
         self.progress = Progress(verbose, epochs)
         self.history = History()
-        self.warned = False
 
     def run(self) -> History:
         """All epochs; what is borrowed is given back on every way out."""
         optimizer = self.network.optimizer
         self.network.stop_training = False
-        epoch_function = self._solver_epoch if optimizer.solver else self._gradient_epoch
+        run_epochs = self._solver_epoch if optimizer.solver else self._gradient_epochs
+        # Epochs that nobody looks at one by one run in the engine without a stop.
+        watched = optimizer.solver or self.callbacks.callbacks or self.network.metrics or self.validation or self.progress.level == 2
         taken = self._take(optimizer)
         try:
             self._bind(taken[1])
             self.callbacks.call("on_fit_begin")
-            for epoch in range(self.epochs):
+            epoch, converged = 0, False
+            while epoch < self.epochs and not converged and not self.network.stop_training:
                 self.callbacks.call("on_epoch_begin", epoch)
-                figures, converged = epoch_function(taken[1], epoch)
-                self.state.epochs += 1
-                if self.validation is not None:
-                    found = evaluate(self.network, self.state, self.validation, self.threads)
-                    figures.update({f"val_{name}": value for name, value in found.items()})
-                self.history.add(epoch, figures)
-                self.progress.epoch_end(epoch, figures)
-                self.callbacks.call("on_epoch_end", epoch, figures)
-                if converged or self.network.stop_training:
-                    self.history.stop_reason = "converged" if converged else "stopped by a callback"
-                    break
-            else:
-                self.history.stop_reason = "all epochs done"
+                end = epoch + 1 if watched else self.epochs
+                losses, converged = run_epochs(taken[1], epoch, end)
+                for loss in losses:
+                    self._epoch_end(epoch, loss)
+                    epoch += 1
+            self.history.stop_reason = (
+                "converged" if converged else "stopped by a callback" if self.network.stop_training else "all epochs done"
+            )
         finally:
             self.progress.end(len(self.history.epochs))
             self.state.give(taken)
             self.callbacks.call("on_fit_end")
         return self.history
+
+    def _epoch_end(self, epoch, loss):
+        figures = {"loss": loss, **self.network._measure(self.samples, self.outputs)}
+        if self.validation is not None:
+            found = evaluate(self.network, self.state, self.validation, self.threads)
+            figures.update({f"val_{name}": value for name, value in found.items()})
+        self.history.add(epoch, figures)
+        self.progress.epoch_end(epoch, figures)
+        self.callbacks.call("on_epoch_end", epoch, figures)
 
     def _take(self, optimizer):
         s = self.samples
@@ -73,42 +77,42 @@ class Trainer:
         compiled.feed(s.inputs, s.targets, s.weights)
         self.outputs = empty_outputs(self.state, s.n) if self.network.metrics else []
         compiled.record(self.outputs)
-        compiled.program.set_order(None, s.n)
+        compiled.program.set_rows(s.n, self.shuffle and not self.network.optimizer.solver)
         compiled.program.check_finite = True
 
-    def _gradient_epoch(self, compiled, epoch):
-        program, state, n = compiled.program, self.state, self.samples.n
-        if self.shuffle:
-            program.set_order(permutation(n, state.seed & (2**64 - 1), STREAM_SHUFFLE << 60 | state.epochs), n)
-        batches = program.batches
-        rates = np.broadcast_to(np.float64(self.network.optimizer.learning_rate), (batches,))
+    def _gradient_epochs(self, compiled, epoch, end):
+        """Trains the epochs from `epoch` to before `end`; returns their losses."""
+        program, state = compiled.program, self.state
+        first, batches = epoch, program.batches
+        losses = np.empty(end)
+        rates = np.broadcast_to(np.float64(self.network.optimizer.learning_rate), (end, batches))
+        before, batch = state.epochs - epoch, 0
+        # A batch hook needs Python after every step: the shortest chunk is one step.
         by_batch = self.callbacks.wants_batches
-        program.reset()
-        batch = 0
-        while batch < batches:
+        chunk = 0.0 if by_batch else CHUNK
+        while epoch < end:
             if by_batch:
                 self.callbacks.call("on_batch_begin", batch)
-            done, bad = program.train(batch, batch + 1 if by_batch else batches, state.steps, rates, CHUNK)
-            state.steps += done - batch
-            if by_batch and done > batch:
-                self.callbacks.call("on_batch_end", batch, {"loss": program.last_loss})
-            batch = done
+            at = batch
+            epoch, batch, steps, bad = program.train(epoch, batch, end, before, state.steps, rates, losses, chunk)
+            state.steps, state.epochs = state.steps + steps, before + epoch
+            if by_batch and steps:
+                self.callbacks.call("on_batch_end", at, {"loss": program.last_loss})
             if bad:
                 self._warn(compiled, epoch, batch)
                 program.check_finite = False  # said once; from here on training goes on as it would without the check
-            elif batch < batches:
+            elif program.weight_sum:
                 self.progress.update(epoch, batch, batches, {"loss": program.loss_sum / program.weight_sum})
-        return self._figures(program.loss_sum / program.weight_sum), False
+        return losses[first:].tolist(), False
 
-    def _solver_epoch(self, compiled, epoch):
-        loss, converged = self.network.optimizer.epoch(Problem(compiled.program, self.state.memory.params))
+    def _solver_epoch(self, compiled, epoch, end):
+        """One epoch of an optimizer that sees the loss as a function of the parameters."""
+        problem = Problem(compiled.program, self.state.memory.params)
+        loss, converged = self.network.optimizer.epoch(problem)
         if self.network.metrics:  # the last weights that were tried need not be those that were kept
-            Problem(compiled.program, self.state.memory.params).loss()
-        self.state.steps += 1
-        return self._figures(loss), converged
-
-    def _figures(self, loss):
-        return {"loss": loss, **self.network._measure(self.samples, self.outputs)}
+            problem.loss()
+        self.state.steps, self.state.epochs = self.state.steps + 1, self.state.epochs + 1
+        return [loss], converged
 
     def _warn(self, compiled, epoch, batch):
         where = first_nonfinite(compiled, self.state) or "the loss"
@@ -152,7 +156,7 @@ def evaluate(network, state, samples, threads) -> dict:
     try:
         compiled.feed(samples.inputs, samples.targets, samples.weights)
         compiled.record(outputs)
-        compiled.program.set_order(None, samples.n)
+        compiled.program.set_rows(samples.n, False)
         loss = Problem(compiled.program, state.memory.params).loss()
     finally:
         state.give(taken)

@@ -276,7 +276,7 @@ class Network:
             program = taken[1].program
             try:
                 program.check_finite = False
-                program.train(0, 1, state.steps, np.float64([self.optimizer.learning_rate]), 0.0)
+                program.train(0, 0, 1, 0, state.steps, np.float64([[self.optimizer.learning_rate]]), np.empty(1), 0.0)
                 state.steps += 1
                 return program.last_loss
             finally:
@@ -307,7 +307,7 @@ class Network:
             threads=_programs.thread_count(None),
         )  # fmt: skip
         taken[1].feed(samples.inputs, samples.targets, samples.weights)
-        taken[1].program.set_order(None, samples.n)
+        taken[1].program.set_rows(samples.n, False)
         taken[1].program.reset()
         return taken
 
@@ -362,7 +362,7 @@ class Network:
             for _, compiled in taken:
                 compiled.feed(inputs)
                 compiled.record(outputs)
-                compiled.program.set_order(None, n)
+                compiled.program.set_rows(n, False)
             stretches = [[batches * i // workers, batches * (i + 1) // workers] for i in range(workers)]
             programs = [compiled.program for _, compiled in taken]
             while not state.memory.engine.run_side_by_side(programs, stretches, _fit.CHUNK):
@@ -513,7 +513,7 @@ def _layers_of(outputs, inputs):
             raise ValueError(f"{node!r} is used but is not among inputs=")
         if expanded:
             seen.add(node)
-            if node.layer not in layers:
+            if not any(node.layer is layer for layer in layers):  # equal layers are still two layers
                 layers.append(node.layer)
         else:
             stack.append((node, True))

@@ -20,6 +20,12 @@ cdef void run_parallel(int threads, int64_t chunks, fnn_task task, void *arg) no
     fnn_parallel(threads, chunks, task, arg)
 
 
+cdef void fill_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *out) noexcept nogil:
+    cdef fnn_key key
+    key.seed, key.stream = seed, stream
+    fnn_permutation(&key, n, out)
+
+
 def targets():
     """Names of the compiled targets that this CPU can run, best first."""
     cdef const fnn_target *const *known
@@ -73,8 +79,6 @@ def pool_shutdown():
 
 def permutation(uint64_t seed, uint64_t stream, int64_t[::1] out not None):
     """Fills `out` with a permutation of 0 .. n-1 that depends on seed and stream alone."""
-    cdef fnn_key key
-    key.seed, key.stream = seed, stream
     if out.shape[0]:
         with nogil:
-            fnn_permutation(&key, out.shape[0], &out[0])
+            fill_permutation(seed, stream, out.shape[0], &out[0])

@@ -17,6 +17,7 @@ cdef struct Step:
 
 # Namespaces of the random streams of one seed, so that no two uses share numbers.
 cdef enum:
+    STREAM_SHUFFLE = 2
     STREAM_DROPOUT = 3
 
 # The values that backward reads again, by op kind; the memory plan keeps them. "x": inputs, "y": the output.

@@ -62,7 +62,7 @@ cdef class Program:
     cdef OpList forward, backward, update
     cdef Step step
     cdef object keep, scratch
-    cdef const int64_t[::1] order
+    cdef int64_t[::1] order
     cdef readonly int64_t batch_size
     cdef readonly int64_t rows          # samples of the arrays that are fed
     cdef readonly double loss_sum       # over the batches since reset(): loss * weight
@@ -89,11 +89,11 @@ cdef class Program:
         self.step.cx.scratch_size = size
         self.step.cx.threads = threads
 
-    def set_order(self, order, int64_t rows):
-        """The samples of an epoch: a permutation, or None for the order of the arrays."""
-        self.order = order
+    def set_rows(self, int64_t rows, bint shuffle):
+        """How many samples the fed arrays have, and whether `train` makes a new order of them for each epoch."""
+        self.order = numpy.empty(rows, dtype=numpy.int64) if shuffle else None
         self.step.order = NULL
-        if order is not None:
+        if shuffle:
             self.step.order = &self.order[0]
         self.rows = rows
 
@@ -141,37 +141,49 @@ cdef class Program:
         self.count()
         return DONE
 
-    def train(self, int64_t batch, int64_t end, int64_t number, const double[:] learning_rates, double budget):
-        """Steps for the batches batch, ..., end - 1, or fewer when `budget` seconds are over.
+    def train(self, int64_t epoch, int64_t batch, int64_t end, int64_t first_epoch, int64_t number,
+              const double[:, :] learning_rates, double[::1] losses, double budget):
+        """Steps from `batch` of `epoch` until all epochs before `end` are done, or `budget` seconds are over.
 
-        number: optimizer steps before the first; learning_rates[i] belongs to batch i of the epoch.
-        Returns (the next batch, whether the loss of that batch is not finite so that nothing was done).
+        first_epoch: epochs of the network before epoch 0 of this fit, so that each has a random order of its own;
+        number: optimizer steps before the first; learning_rates[epoch, batch]; losses[epoch] is set when an epoch is over.
+        Returns (epoch, batch, steps done, whether the loss of that batch is not finite so that the step was not taken).
         """
         cdef Status status = DONE
         cdef double deadline
+        cdef int64_t batches = self.count_batches()
         with nogil:
             self.step.number = number
             deadline = seconds() + budget
-            while batch < end:
-                self.step.learning_rate = learning_rates[batch]
+            while epoch < end:
+                if batch == 0:
+                    self.loss_sum = self.weight_sum = 0.0
+                    if self.step.order is not NULL:
+                        fill_permutation(self.step.seed, (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(first_epoch + epoch),
+                                         self.rows, &self.order[0])
+                self.step.learning_rate = learning_rates[epoch, batch]
                 status = self.train_step(batch)
                 if status != DONE:
                     break
                 batch += 1
+                if batch == batches:
+                    losses[epoch] = self.loss_sum / self.weight_sum
+                    epoch, batch = epoch + 1, 0
                 if seconds() > deadline:
                     break
         if status == FAILED:
             self.raise_error()
-        return batch, status == NON_FINITE
+        return epoch, batch, self.step.number - number, status == NON_FINITE
 
     def gradients(self, int64_t number):
-        """Forward and backward of batch 0, without an update; returns the loss. Penalties come with the update ops."""
+        """Forward and backward of batch 0; returns the loss. The update ops of this mode are the penalties alone."""
         with nogil:
             self.step.number = number
             self.take(0)
             self.forward.forward(&self.step)
             if not self.step.failed:
                 self.backward.backward(&self.step)
+                self.update.forward(&self.step)
         if self.step.failed:
             self.raise_error()
         return self.step.loss
