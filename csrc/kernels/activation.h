@@ -80,11 +80,15 @@ ALWAYS_INLINE vec FN(softplus_backward)(vec y, vec dy, vec alpha)
     (void)alpha;
     return v_mul(v_neg(dy), FN(v_expm1)(v_neg(y)));
 }
+/* s (1 + x (1 - s)), with 1 - s as a quotient of its own: the difference would be magnified by x */
 ALWAYS_INLINE vec FN(silu_backward)(vec x, vec dy, vec alpha)
 {
-    vec one = v_set1(1), s = FN(v_sigmoid)(x);
+    vec one = v_set1(1), e = FN(v_exp)(v_neg(v_abs(x)));
+    vec large = v_div(one, v_add(one, e)), small = v_mul(e, large);
+    vmask negative = v_lt(x, v_zero());
+    vec s = v_select(negative, small, large), rest = v_select(negative, large, small);
     (void)alpha;
-    return v_mul(dy, v_mul(s, v_fma(FN(clamp)(-REAL_MAX, REAL_MAX, x), v_sub(one, s), one)));
+    return v_mul(dy, v_mul(s, v_fma(FN(clamp)(-REAL_MAX, REAL_MAX, x), rest, one)));
 }
 ALWAYS_INLINE vec FN(gelu_backward)(vec x, vec dy, vec alpha)
 {

@@ -2,8 +2,8 @@
  *
  *     l = log(S) sum(t) - sum(t z),      dl/dp = exp(z) / S sum(t) - t,
  *
- * for the targets t: a class id or probabilities y, smoothed to t = (1 - s) y + s / cols. One term of S is 1, so
- * log1p(S - 1) keeps the relative accuracy of small losses; it is taken for VL rows at once. */
+ * for the targets t: a class id or probabilities y, smoothed to t = (1 - s) y + s / cols. S is summed in double and one
+ * of its terms is 1, so log1p(S - 1) keeps small losses exact in float too; it is taken for VL rows at once. */
 
 typedef struct {
     const fnn_loss *d;
