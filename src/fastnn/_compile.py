@@ -191,10 +191,16 @@ class _Plan:
 
     def _differentiate(self):
         """Finds the values that have gradients, and who adds to them instead of storing."""
-        self.differentiated = set()
+        depends = set()  # on a parameter
         for node in self.nodes:
-            if node.output is not None and (node.params or any(self.root(v) in self.differentiated for v in node.inputs)):
-                self.differentiated.add(self.root(node.output))
+            if node.output is not None and (node.params or any(self.root(v) in depends for v in node.inputs)):
+                depends.add(self.root(node.output))
+        reaches = set()  # a loss; a softmax that is computed for its record alone does not, and nobody writes its gradient
+        for node in reversed(self.nodes):
+            leads = node.kind != "record" if node.output is None else self.root(node.output) in reaches
+            if leads:
+                reaches.update(self.root(value) for value in node.inputs)
+        self.differentiated = depends & reaches
         self.adds: dict[tuple, bool] = {}
         written = set()
         losses = [node for node in self.nodes if node.output is None]
