@@ -43,9 +43,12 @@ class Trainer:
                 self.callbacks.call("on_epoch_begin", epoch)
                 end = epoch + 1 if watched else self.epochs
                 losses, converged = run_epochs(taken[1], epoch, end)
-                for loss in losses:
-                    self._epoch_end(epoch, loss)
-                    epoch += 1
+                if watched:
+                    self._epoch_end(epoch, losses[0])
+                else:
+                    self.history.extend(range(epoch, end), {"loss": losses})
+                    self.progress.epoch_end(end - 1, {"loss": losses[-1]})
+                epoch = end
             self.history.stop_reason = (
                 "converged" if converged else "stopped by a callback" if self.network.stop_training else "all epochs done"
             )

@@ -18,6 +18,12 @@ class History:
         for name, value in figures.items():
             self._figures.setdefault(name, []).append(value)
 
+    def extend(self, epochs, figures):
+        """Appends the figures of several epochs, lists of equal length."""
+        self.epochs.extend(epochs)
+        for name, values in figures.items():
+            self._figures.setdefault(name, []).extend(values)
+
     def __getitem__(self, name):
         if name not in self._figures:
             raise KeyError(f"{name!r} was not recorded; there is {', '.join(self._figures) or 'nothing yet'}")
