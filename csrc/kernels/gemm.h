@@ -10,8 +10,9 @@
 #include "../pool.h"
 
 #include "gemm_dot.h"
-#include "gemm_pack.h"
 #include "gemm_tile.h"
+
+#include "gemm_pack.h"
 
 #undef GEMM_STEPS
 #undef GEMM_PANEL
@@ -28,11 +29,12 @@ typedef struct {
     int transposed_b, packed;
 } FN(product);
 
-/* A block of it: `steps` of k, `columns` of C; C's tiles are shared out as row_parts x column_parts. */
+/* A block of it: `steps` of k, `columns` of C; C's tiles are shared out as row_parts x column_parts, the packing
+ * of its columns of B as pack_parts. */
 typedef struct {
     const FN(product) *g;
     int64_t step, steps, column, columns;
-    int64_t row_parts, column_parts;
+    int64_t pack_parts, row_parts, column_parts;
     real *panels; /* of packed B */
     int first, last;
 } FN(block);
@@ -45,6 +47,11 @@ static int64_t FN(block_columns)(int64_t n)
 {
     int64_t fit = (int64_t)(fnn_cache_size(2) / 2 / sizeof(real)) / GEMM_STEPS / GEMM_PANEL;
     return FN(least)(FN(parts_of)(n, GEMM_PANEL), fit < 1 ? 1 : fit) * GEMM_PANEL;
+}
+
+static int FN(threads_for)(const fnn_ctx *cx, const fnn_gemm *d)
+{
+    return fnn_worthwhile_threads(2. * (double)d->m * (double)d->n * (double)d->k, FNN_GRAIN_FLOPS, cx->threads);
 }
 
 static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
@@ -62,8 +69,14 @@ static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t thr
 static void FN(run_tiles)(const FN(tile_job) *job, int64_t w, int edged, int64_t row, int64_t end, int64_t panels,
                           int64_t next_panel, const real *a, const real *b, const real *bias, real *c)
 {
-    static const int tallest[] = {0, TILE_TALLEST, TILE_WIDTH == 2 ? 6 : 12, 8, 6};
-    int64_t tiles = FN(parts_of)(end - row, tallest[w]), height = (end - row) / tiles, taller = (end - row) % tiles;
+    static const int tallest[] = {0, TILE_TALLEST, TILE_WIDTH == 2 ? TALLEST_WIDE : 12, 8, TALLEST_WIDE};
+    const int64_t rows = end - row;
+    int64_t tiles = 1, height = rows, taller = 0;
+    if (rows > tallest[w]) { /* the divisions would be felt in the smallest products */
+        tiles = FN(parts_of)(rows, tallest[w]);
+        height = rows / tiles;
+        taller = rows % tiles;
+    }
     a += row * job->row_a;
     c += row * job->ldc;
     for (int64_t tile = 0; tile < tiles; tile++) {
@@ -73,6 +86,24 @@ static void FN(run_tiles)(const FN(tile_job) *job, int64_t w, int edged, int64_t
             run(job, a, b + j * next_panel, bias ? bias + j * GEMM_PANEL : NULL, c + j * GEMM_PANEL);
         a += h * job->row_a;
         c += h * job->ldc;
+    }
+}
+
+/* The same with the rows of A under each tile copied side by side first. Where A lies transposed, a step of k is a cache
+ * line of its own, and with rows of 4 KB all of them fall into the same few lines of L1. */
+static void FN(run_tiles_packed)(const FN(tile_job) *job, int64_t row, int64_t end, int64_t panels, int64_t next_panel,
+                                 const real *a, const real *b, const real *bias, real *c)
+{
+    real strip[TALLEST_WIDE * GEMM_STEPS + VL];
+    const int64_t tiles = FN(parts_of)(end - row, TALLEST_WIDE), height = (end - row) / tiles, taller = (end - row) % tiles;
+    FN(tile_job) packed = *job;
+    packed.row_a = 1;
+    for (int64_t tile = 0; tile < tiles; tile++) {
+        int64_t h = height + (tile < taller);
+        packed.step_a = h;
+        FN(pack_strip)(job->k, h, a + row * job->row_a, job->step_a, strip);
+        FN(run_tiles)(&packed, TILE_WIDTH, 0, 0, h, panels, next_panel, strip, b, bias, c + row * job->ldc);
+        row += h;
     }
 }
 
@@ -100,7 +131,10 @@ static void FN(run_part)(const FN(block) *s, int64_t row, int64_t end, int64_t p
                         .ldc = g->ldc, .load = !s->first || g->d->accumulate, .relu = activation == FNN_RELU};
 
     int64_t count = FN(least)(panel_end, whole) - panel, columns = count * GEMM_PANEL;
-    if (count > 0) FN(run_tiles)(&job, TILE_WIDTH, 0, row, end, count, next_panel, a, b, bias, c);
+    if (count >= 4 && g->step_a != 1)
+        FN(run_tiles_packed)(&job, row, end, count, next_panel, a, b, bias, c);
+    else if (count > 0)
+        FN(run_tiles)(&job, TILE_WIDTH, 0, row, end, count, next_panel, a, b, bias, c);
     if (panel_end > whole) {
         int64_t w = FN(parts_of)(rest, VL);
         job.edge = mask_first(rest - (w - 1) * VL);
@@ -124,17 +158,19 @@ static void FN(run_chunk)(void *arg, int64_t chunk)
                  panels * (j + 1) / s->column_parts);
 }
 
-static void FN(pack_chunk)(void *arg, int64_t panel)
+/* Packs a part of a block: some of its panels where B lies transposed, else some of its steps. */
+static void FN(pack_chunk)(void *arg, int64_t part)
 {
     const FN(block) *s = arg;
     const FN(product) *g = s->g;
-    int64_t column = s->column + panel * GEMM_PANEL, columns = FN(least)(GEMM_PANEL, s->column + s->columns - column);
-    int64_t width = FN(parts_of)(columns, VL) * VL;
-    real *to = s->panels + panel * s->steps * GEMM_PANEL;
-    if (g->transposed_b)
-        FN(pack_columns)(s->steps, columns, g->b + column * g->ldb + s->step, g->ldb, width, to);
-    else
-        FN(pack_rows)(s->steps, columns, g->b + s->step * g->ldb + column, g->ldb, width, to);
+    if (!g->transposed_b) {
+        int64_t step = s->steps * part / s->pack_parts, end = s->steps * (part + 1) / s->pack_parts;
+        FN(pack_rows)(step, end, s->columns, g->b + s->step * g->ldb + s->column, g->ldb, s->steps * GEMM_PANEL, s->panels);
+        return;
+    }
+    int64_t column = part * GEMM_PANEL, columns = FN(least)(GEMM_PANEL, s->columns - column);
+    FN(transpose_matrix)(columns, s->steps, g->b + (s->column + column) * g->ldb + s->step, g->ldb,
+                         s->panels + column * s->steps, FN(parts_of)(columns, VL) * VL, 0);
 }
 
 /* Shares a block out. Few rows are cut by columns, so that each thread reads B once and only its part; more of them by
@@ -142,24 +178,24 @@ static void FN(pack_chunk)(void *arg, int64_t panel)
 static void FN(run_block)(FN(block) *s, int threads)
 {
     int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m;
+    int64_t chunks = 4 * (int64_t)threads;
+    if (s->g->packed) {
+        s->pack_parts = s->g->transposed_b ? panels : threads == 1 ? 1 : FN(least)(s->steps, chunks);
+        fnn_parallel(threads, s->pack_parts, FN(pack_chunk), s);
+    }
     if (threads == 1) {
-        if (s->g->packed)
-            for (int64_t panel = 0; panel < panels; panel++) FN(pack_chunk)(s, panel);
         FN(run_part)(s, 0, m, 0, panels);
         return;
     }
-    int64_t chunks = 4 * (int64_t)threads;
     s->column_parts = m < 96 ? FN(least)(panels, chunks) : 1;
     s->row_parts = m < 24 ? 1 : FN(least)(m / 12, FN(parts_of)(chunks, s->column_parts));
-    if (s->g->packed) fnn_parallel(threads, panels, FN(pack_chunk), s);
     fnn_parallel(threads, s->row_parts * s->column_parts, FN(run_chunk), s);
 }
 
 static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
 {
     if (g->m <= 0 || g->n <= 0) return;
-    double flops = 2. * (double)g->m * (double)g->n * (double)g->k;
-    int threads = fnn_worthwhile_threads(flops, FNN_GRAIN_FLOPS, cx->threads);
+    int threads = FN(threads_for)(cx, g->d);
     int64_t columns = g->packed ? FN(block_columns)(g->n) : g->n;
     int64_t blocks = g->k > GEMM_STEPS ? FN(parts_of)(g->k, GEMM_STEPS) : 1;
     for (int64_t column = 0; column < g->n; column += columns)
@@ -171,6 +207,8 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
             FN(run_block)(&s, threads);
         }
 }
+
+#include "gemm_narrow.h"
 
 /* ---- the three orientations ---------------------------------------------------------------------------------- */
 
@@ -215,6 +253,10 @@ static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
 
 static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
+    if (FN(is_narrow)(d) && d->n > 1 && !bias && d->activation == FNN_LINEAR) {
+        FN(multiply_narrow)(cx, d, a, b, c);
+        return;
+    }
     FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = 1, .step_a = d->lda, .b = b,
                      .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc};
     if (d->n == 1 && d->ldc == 1 && !bias) { /* c^T = b^T a: vectors along m */

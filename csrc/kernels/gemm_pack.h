@@ -1,23 +1,84 @@
-/* gemm_pack.h: copies a block of B into panels: TILE_WIDTH vectors of columns side by side, step after step of k, so that
- * a tile reads it as one stream. The last panel is as many vectors wide as it has columns for, with zeros behind the
- * last column: tiles on packed panels load B without masks. */
+/* gemm_pack.h: copies that bring an operand into the order in which the tiles read it.
+ *
+ * B goes into panels: TILE_WIDTH vectors of columns side by side, step after step of k, so that a tile reads one stream.
+ * The last panel is only as many vectors wide as it has columns for. */
 
-/* rows x cols of b to a panel of stride `width`; b's rows are the steps of k. */
-static void FN(pack_rows)(int64_t steps, int64_t cols, const real *b, int64_t ldb, int64_t width, real *panel)
+/* Transposes VL x VL numbers in registers: log2(VL) rounds, each of which interleaves row i with row i + VL / 2. */
+ALWAYS_INLINE void FN(transpose)(vec *rows)
 {
-    int64_t whole = cols / VL * VL;
-    vmask edge = mask_first(cols - whole);
-    for (int64_t p = 0; p < steps; p++, b += ldb, panel += width) {
-        for (int64_t j = 0; j < whole; j += VL) v_store(panel + j, v_load(b + j));
-        if (whole < cols) v_store(panel + whole, v_load_mask(b + whole, edge));
+    vec next[VL];
+    for (int round = 1; round < VL; round *= 2) {
+        for (int i = 0; i < VL / 2; i++) {
+            next[2 * i] = v_zip_low(rows[i], rows[i + VL / 2]);
+            next[2 * i + 1] = v_zip_high(rows[i], rows[i + VL / 2]);
+        }
+        for (int i = 0; i < VL; i++) rows[i] = next[i];
     }
 }
 
-/* The same where b's columns are the steps of k. */
-static void FN(pack_columns)(int64_t steps, int64_t cols, const real *b, int64_t ldb, int64_t width, real *panel)
+/* to[j * to_stride + i] (+)= from[i * from_stride + j] for rows x columns numbers, at most VL of each; `whole` says that
+ * there are VL of each. */
+ALWAYS_INLINE void FN(transpose_block)(int whole, int64_t rows, int64_t columns, const real *from, int64_t from_stride,
+                                       real *to, int64_t to_stride, int accumulate)
 {
-    for (int64_t p = 0; p < steps; p++, panel += width) {
-        for (int64_t j = 0; j < cols; j++) panel[j] = b[j * ldb + p];
-        for (int64_t j = cols; j < width; j++) panel[j] = 0;
+    vec block[VL];
+    vmask in = mask_first(columns), out = mask_first(rows);
+    for (int i = 0; i < VL; i++) {
+        const real *row = from + i * from_stride;
+        if (whole) block[i] = v_load(row);
+        else block[i] = i < rows ? v_load_mask(row, in) : v_zero();
+    }
+    FN(transpose)(block);
+    for (int j = 0; j < VL; j++) {
+        real *row = to + j * to_stride;
+        if (whole) v_store(row, accumulate ? v_add(v_load(row), block[j]) : block[j]);
+        else if (j < columns) v_store_mask(row, out, accumulate ? v_add(v_load_mask(row, out), block[j]) : block[j]);
+    }
+}
+
+/* The same for any size. */
+static void FN(transpose_matrix)(int64_t rows, int64_t columns, const real *from, int64_t from_stride, real *to,
+                                 int64_t to_stride, int accumulate)
+{
+    for (int64_t i = 0; i < rows; i += VL)
+        for (int64_t j = 0; j < columns; j += VL) {
+            const real *block = from + i * from_stride + j;
+            real *place = to + j * to_stride + i;
+            if (rows - i >= VL && columns - j >= VL)
+                FN(transpose_block)(1, VL, VL, block, from_stride, place, to_stride, accumulate);
+            else
+                FN(transpose_block)(0, rows - i < VL ? rows - i : VL, columns - j < VL ? columns - j : VL, block,
+                                    from_stride, place, to_stride, accumulate);
+        }
+}
+
+/* Steps [p, end) of a block of B, `columns` long, into its panels. Row by row over all panels: the rows of a wide B lie
+ * pages apart, and only within a row does the CPU read ahead. */
+static void FN(pack_rows)(int64_t p, int64_t end, int64_t columns, const real *b, int64_t ldb, int64_t panel_size,
+                          real *panels)
+{
+    const int64_t panel = TILE_WIDTH * VL, whole = columns / panel, rest = columns % panel;
+    const int64_t rest_whole = rest / VL * VL, rest_width = (rest + VL - 1) / VL * VL;
+    const vmask edge = mask_first(rest - rest_whole);
+    for (; p < end; p++) {
+        const real *from = b + p * ldb;
+        real *to = panels + p * panel;
+        for (int64_t i = 0; i < whole; i++, from += panel, to += panel_size)
+            for (int j = 0; j < panel; j += VL) v_store(to + j, v_load(from + j));
+        to = panels + whole * panel_size + p * rest_width;
+        for (int64_t j = 0; j < rest_whole; j += VL) v_store(to + j, v_load(from + j));
+        if (rest_whole < rest) v_store(to + rest_whole, v_load_mask(from + rest_whole, edge));
+    }
+}
+
+/* A strip of A, `height` columns of it side by side, step after step. Whole vectors are stored, each over the surplus of
+ * the one before: `strip` has room for a vector more. */
+static void FN(pack_strip)(int64_t steps, int64_t height, const real *a, int64_t step_a, real *strip)
+{
+    const int64_t whole = (height - 1) / VL * VL;
+    const vmask rest = mask_first(height - whole);
+    for (int64_t p = 0; p < steps; p++, a += step_a, strip += height) {
+        for (int64_t i = 0; i < whole; i += VL) v_store(strip + i, v_load(a + i));
+        v_store(strip + whole, v_load_mask(a + whole, rest));
     }
 }

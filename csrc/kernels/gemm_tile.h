@@ -16,7 +16,9 @@
 #undef TILES_2
 #undef TILES_3
 #undef TILES_4
-#define TILE_TALLEST 12
+#undef TALLEST_WIDE
+#define TILE_TALLEST 12 /* of any width */
+#define TALLEST_WIDE 6  /* of TILE_WIDTH vectors */
 #if defined(__AVX512F__) || defined(__aarch64__) /* 32 vector registers */
 #define TILE_WIDTH 4
 #define TILES_1(T, e) T(1, 1, e) T(2, 1, e) T(3, 1, e) T(4, 1, e) T(5, 1, e) T(6, 1, e) T(7, 1, e) T(8, 1, e) T(9, 1, e) \

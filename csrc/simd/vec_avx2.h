@@ -133,6 +133,9 @@ ALWAYS_INLINE vec v_mantissa(vec a)
 }
 ALWAYS_INLINE vec v_head(vec a) { return OP(and)(a, AS_REAL(SET1_INT(HEAD_MASK))); }
 
+ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return OP(permute2f128)(OP(unpacklo)(a, b), OP(unpackhi)(a, b), 0x20); }
+ALWAYS_INLINE vec v_zip_high(vec a, vec b) { return OP(permute2f128)(OP(unpacklo)(a, b), OP(unpackhi)(a, b), 0x31); }
+
 ALWAYS_INLINE double FN(sum4)(__m256d a)
 {
     __m128d b = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd(a, 1));

@@ -82,6 +82,17 @@ ALWAYS_INLINE vmask m_and(vmask a, vmask b) { return (vmask)(a & b); }
 ALWAYS_INLINE vmask m_or(vmask a, vmask b) { return (vmask)(a | b); }
 ALWAYS_INLINE int m_any(vmask m) { return m != 0; }
 
+#if REAL_BITS == 32
+#define ZIP(a, b, i)                                                                                                 \
+    OP(permutex2var)(a, _mm512_setr_epi32(i, 16 + i, 1 + i, 17 + i, 2 + i, 18 + i, 3 + i, 19 + i, 4 + i, 20 + i,     \
+                                          5 + i, 21 + i, 6 + i, 22 + i, 7 + i, 23 + i), b)
+#else
+#undef ZIP
+#define ZIP(a, b, i) OP(permutex2var)(a, _mm512_setr_epi64(i, 8 + i, 1 + i, 9 + i, 2 + i, 10 + i, 3 + i, 11 + i), b)
+#endif
+ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return ZIP(a, b, 0); }
+ALWAYS_INLINE vec v_zip_high(vec a, vec b) { return ZIP(a, b, VL / 2); }
+
 ALWAYS_INLINE real v_reduce_add(vec a) { return OP(reduce_add)(a); }
 ALWAYS_INLINE real v_reduce_max(vec a) { return OP(reduce_max)(a); }
 

@@ -134,6 +134,14 @@ ALWAYS_INLINE vec v_mantissa(vec a)
 }
 ALWAYS_INLINE vec v_head(vec a) { return (vec)((vint)a & FN(int_set1)(HEAD_MASK)); }
 
+#if REAL_BITS == 32
+ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return (vec){a[0], b[0], a[1], b[1]}; }
+ALWAYS_INLINE vec v_zip_high(vec a, vec b) { return (vec){a[2], b[2], a[3], b[3]}; }
+#else
+ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return (vec){a[0], b[0]}; }
+ALWAYS_INLINE vec v_zip_high(vec a, vec b) { return (vec){a[1], b[1]}; }
+#endif
+
 ALWAYS_INLINE real v_reduce_add(vec a)
 {
     return REAL_BITS == 32 ? (a[0] + a[2 % VL]) + (a[1] + a[3 % VL]) : a[0] + a[1];

@@ -63,6 +63,10 @@
 #define m_or FN(m_or)
 #define m_any FN(m_any)
 
+/* Interleaved: a0 b0 a1 b1 ... of the lower halves, and of the upper halves. */
+#define v_zip_low FN(v_zip_low)
+#define v_zip_high FN(v_zip_high)
+
 /* Across lanes, in a fixed order. */
 #define v_reduce_add FN(v_reduce_add)
 #define v_reduce_max FN(v_reduce_max)
