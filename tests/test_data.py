@@ -315,11 +315,11 @@ def test_targets_of_a_wrong_shape(kind, output_shape, y, message):
     ("classes", (3,), [[1, 0, 0], [1, 1, 0], [0, 1, 0]], "for several labels a sample take the loss 'binary_"),
     ("classes", (3,), [[1, 0, 0], [2, -1, 0], [0, 1, 0]], "y holds -1.0 at row 1, column 1: probabilities are"),
     ("classes", (3,), [[1, 0, 0], [0, np.nan, 0], [0, 1, 0]], "y holds NaN at row 1, column 1"),
-    ("binary", (1,), [0, 1, 2], "y holds 2.0 at row 2: the loss needs 0, 1 or a probability between"),
-    ("binary", (1,), [-1, 1, 1], "y holds -1.0 at row 0: the loss needs 0, 1"),
-    ("sign", (1,), [-1, 0, 1], "y holds 0.0 at row 1: the loss needs the labels -1 and 1, or 0 and 1"),
-    ("sign", (1,), [0, 1, 2], "y holds 2.0 at row 2: the loss needs the labels -1 and 1, or 0 and 1"),
-    ("count", (1,), [0, 1, -2], "y holds -2.0 at row 2: the loss needs counts"),
+    ("binary", (1,), [0, 1, 2], "y holds 2.0 at row 2: targets are 0, 1 or a probability between"),
+    ("binary", (1,), [-1, 1, 1], "y holds -1.0 at row 0: targets are 0, 1"),
+    ("sign", (1,), [-1, 0, 1], "y holds 0.0 at row 1: labels are -1 and 1, or 0 and 1"),
+    ("sign", (1,), [0, 1, 2], "y holds 2.0 at row 2: labels are -1 and 1, or 0 and 1"),
+    ("count", (1,), [0, 1, -2], "y holds -2.0 at row 2: counts are not negative"),
     ("reals", (1,), [0, 1, 2], "unknown kind of targets 'reals'; did you mean 'real'?"),
 ])  # fmt: skip
 def test_targets_that_the_loss_cannot_take(kind, output_shape, y, message):

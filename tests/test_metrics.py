@@ -25,6 +25,7 @@ CHANCES = np.array([0.1, 0.9, 0.6, 0.4, 0.6, 0.2])
 LABELS = np.array([[1, 0, 1], [0, 1, 0], [1, 1, 0], [0, 0, 0]])
 LABEL_SCORES = np.array([[0.9, 0.2, 0.4], [0.3, 0.8, 0.1], [0.7, 0.6, 0.2], [0.1, 0.55, 0.3]])
 # Four samples of two targets.
+REALS = np.array([1.5, 0.5, 2.0, 1.0])
 TARGETS = np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0], [4.0, 10.0]])
 OUTPUTS = np.array([[1.0, 3.0], [2.0, 4.0], [4.0, 5.0], [4.0, 8.0]])
 
@@ -201,7 +202,31 @@ def test_functions_are_metrics():
     assert Metric.get(heaviest)(TARGETS, OUTPUTS) == 0.0
     assert Metric.get(heaviest)(TARGETS, OUTPUTS, np.array([1, 3, 2, 0])) == 3.0
     assert Metric.get(print).name == "print"
-    assert [m.takes_weights for m in map(Metric.get, (worst, heaviest, "accuracy"))] == [False, True, True]
+
+
+def unreachable(y_true, y_pred):
+    raise AssertionError("a check calls no function of the user's")
+
+
+@pytest.mark.parametrize("spec, y, output_shape, weights, error, message", [
+    ("accuracy", REALS, (1,), None, ValueError, "y_true holds 1.5 at row 0: targets are 0, 1 or a probability between"),
+    ("accuracy", IDS, (2,), None, ValueError, "y_true holds 2 at row 1: class ids for 2 outputs are 0 to 1"),
+    ("mae", REALS, (2,), None, ShapeError, "needs y_true of shape (n, 2), got (4,)"),
+    ("auc", BINARY, (1,), -np.ones(6), ValueError, "sample_weight holds -1.0 at row 0"),
+    (unreachable, REALS, (1,), np.ones(4), TypeError, "metric 'unreachable' has no argument sample_weight"),
+])  # fmt: skip
+def test_what_would_fail_after_training_is_known_before(spec, y, output_shape, weights, error, message):
+    with pytest.raises(error) as caught:
+        Metric.get(spec).check(y, output_shape, weights)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("spec, y, p, expected", FIGURES, ids=lambda v: v if isinstance(v, str) else None)
+def test_what_fits_passes_the_check(spec, y, p, expected):
+    shape = p.shape[1:] or (1,)
+    assert Metric.get(spec).check(y, shape) is None
+    assert Metric.get(spec).check(y, shape, np.ones(len(y))) is None
+    assert Metric.get(unreachable).check(y, shape) is None
 
 
 @pytest.mark.parametrize("metric", [

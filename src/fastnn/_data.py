@@ -231,20 +231,20 @@ def _any_real(array, name, source):
 
 def _in_unit_interval(array, name, source):
     if array.min() < 0 or array.max() > 1:
-        _check((array >= 0) & (array <= 1), array, name, source, "the loss needs 0, 1 or a probability between")
+        _check((array >= 0) & (array <= 1), array, name, source, "targets are 0, 1 or a probability between")
     return array
 
 
 def _signs(array, name, source):
     zero_one = not (array < 0).any()
     good = (array == 1) | (array == (0 if zero_one else -1))
-    _check(good, array, name, source, "the loss needs the labels -1 and 1, or 0 and 1")
+    _check(good, array, name, source, "labels are -1 and 1, or 0 and 1")
     return array * 2 - 1 if zero_one else array
 
 
 def _not_negative(array, name, source):
     if array.min() < 0:
-        _check(array >= 0, array, name, source, "the loss needs counts, which are not negative")
+        _check(array >= 0, array, name, source, "counts are not negative")
     return array
 
 

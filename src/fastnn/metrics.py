@@ -31,10 +31,9 @@ class Metric(Configured, family="metric"):
     0.5
     """
 
-    @property
-    def takes_weights(self):
-        """Whether the metric can be computed of weighted samples."""
-        return True
+    def check(self, y_true, output_shape, sample_weight=None):
+        """Raises what a call with such targets and outputs would raise, so that training need not begin first."""
+        self(y_true, np.zeros((len(y_true), *output_shape)), sample_weight)
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         raise NotImplementedError(f"{type(self).__name__} does not say how it is computed")
@@ -62,17 +61,19 @@ class FromFunction(Metric):
         self.function = function
         self.name = getattr(function, "__name__", type(function).__name__)
 
-    @property
-    def takes_weights(self):
+    def check(self, y_true, output_shape, sample_weight=None):
+        """Calls nothing: what a function of one's own makes of made-up outputs tells nothing."""
+        if sample_weight is None:
+            return
         import inspect  # costs milliseconds, and only functions of one's own on weighted samples need it
 
-        return "sample_weight" in inspect.signature(self.function).parameters
+        if "sample_weight" not in inspect.signature(self.function).parameters:
+            raise TypeError(f"metric {self.name!r} has no argument sample_weight; give it one, sample_weight=None")
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         if sample_weight is None:
             return float(self.function(y_true, y_pred))
-        if not self.takes_weights:
-            raise TypeError(f"metric {self.name!r} has no argument sample_weight; give it one, sample_weight=None")
+        self.check(y_true, np.shape(y_pred)[1:], sample_weight)
         return float(self.function(y_true, y_pred, sample_weight=sample_weight))
 
 
