@@ -188,10 +188,10 @@ BAD_Y = [
     ("classes", np.ones((50, 3)), ValueError, "y has the sum 3 at row 0"),
     ("classes", replaced(np.eye(3)[IDS], (5, 1), -1.0), ValueError, "y holds -1.0 at row 5, column 1"),
     ("classes", np.array(["cat", "dog"] * 25), TypeError, "y holds strings"),
-    ("binary", replaced(BINARY, 4, 2), ValueError, "y holds 2.0 at row 4: the loss needs 0, 1 or a probability"),
+    ("binary", replaced(BINARY, 4, 2), ValueError, "y holds 2.0 at row 4: targets are 0, 1 or a probability"),
     ("binary", replaced(BINARY, 4, -1), ValueError, "y holds -1.0 at row 4"),
-    ("sign", replaced(BINARY, 4, 2), ValueError, "y holds 2.0 at row 4: the loss needs the labels -1 and 1"),
-    ("count", replaced(IDS, 4, -1), ValueError, "y holds -1.0 at row 4: the loss needs counts"),
+    ("sign", replaced(BINARY, 4, 2), ValueError, "y holds 2.0 at row 4: labels are -1 and 1, or 0 and 1"),
+    ("count", replaced(IDS, 4, -1), ValueError, "y holds -1.0 at row 4: counts are not negative"),
     ("quantile", np.ones((50, 3)), ShapeError, "the network's output needs y of shape (n, 1), got (50, 3)"),
     ("gaussian", np.ones((50, 2)), ShapeError, "the network's output needs y of shape (n, 1), got (50, 2)"),
 ]
@@ -276,6 +276,44 @@ def test_bad_arguments(method, options, error, message):
 ])  # fmt: skip
 def test_bad_class_weights(weights, error, message):
     assert_fails_without_a_trace(lambda net: net.fit(X, IDS, class_weight=weights), error, message, "classes")
+
+
+def half_zero():
+    return np.repeat([1.0, 0.0], 25)
+
+
+@pytest.mark.parametrize("kind, call, error, message", [
+    ("real", lambda net: net.fit(X, REALS, sample_weight=half_zero(), validation_split=0.2), ValueError,
+     "validation_split=0.2 leaves a part whose samples all have the weight 0"),
+    ("real", lambda net: net.fit(X, REALS, sample_weight=half_zero()[::-1], validation_split=0.8), ValueError,
+     "validation_split=0.8 leaves a part whose samples all have the weight 0"),
+    ("classes", lambda net: net.fit(X, IDS, sample_weight=(IDS == 0) * 1.0, class_weight={0: 0}), ValueError,
+     "sample_weight and class_weight together give every sample the weight 0"),
+])  # fmt: skip
+def test_weights_that_leave_nothing(kind, call, error, message):
+    assert_fails_without_a_trace(call, error, message, kind)
+
+
+def no_weights(y_true, y_pred):
+    return 0.0
+
+
+@pytest.mark.parametrize("kind, metric, options, error, message", [
+    ("real", "accuracy", {}, ValueError, "y_true holds"),
+    ("real", no_weights, {"sample_weight": ONES}, TypeError, "metric 'no_weights' has no argument sample_weight"),
+    ("classes", "mae", {}, ShapeError, "needs y_true of shape (n, 3), got (50,)"),
+    ("classes", fnn.metrics.Precision("binary"), {}, ValueError, "average='binary' needs two classes, got 3"),
+])  # fmt: skip
+@pytest.mark.parametrize("how", ["fit", "evaluate"])
+def test_a_metric_that_does_not_fit_is_known_before_training(kind, metric, options, error, message, how):
+    def call(net):
+        net.metrics = [metric]
+        try:
+            getattr(net, how)(X, LOSSES[kind][2], **options)
+        finally:
+            net.metrics = []
+
+    assert_fails_without_a_trace(call, error, message, kind)
 
 
 # ---- parameters -------------------------------------------------------------------------------------------------
@@ -367,7 +405,7 @@ dense = fnn.Dense
     (lambda: fnn.Network([dense(1)], input_shape=0), ValueError, "input_shape must be a positive integer, got 0"),
     (lambda: fnn.Network([dense(1)], input_shape=(2, -1)), ValueError, "each size in input_shape must be a"),
     (lambda: fnn.Network([dense(1)], input_shape="4"), TypeError, "input_shape must be a positive integer, got str"),
-    (lambda: fnn.Network([dense(1, "softmax")], input_shape=4), ValueError, "softmax needs at least 2 units"),
+    (lambda: fnn.Network([dense(1, "softmax")], input_shape=4), ShapeError, "softmax needs at least 2 units"),
     (lambda: fnn.Network([dense(1, weight_init=np.ones(2))], input_shape=4), ShapeError, "has shape (4, 1), got (2,)"),
     (lambda: fnn.Network([dense(1, "sigmoid")], loss="cross_entropy", input_shape=4), ValueError, "does not fit after"),
 ])  # fmt: skip
