@@ -83,7 +83,7 @@ def compile_program(graph, memory, mode, batch, *, heads=(), weighted=False, rec
     """
     training = mode in ("train", "gradient")
     plan = _Plan(graph, memory.engine, training)
-    ends = _add_ends(plan, graph, mode, heads, weighted, record)
+    ends = _add_ends(plan, mode, heads, weighted, record)
     plan.prune(keep=graph.outputs if mode == "predictor" else ())
     plan.fuse()
     outside = (*graph.inputs, *graph.outputs) if mode == "predictor" else ()
@@ -105,15 +105,16 @@ def compile_program(graph, memory, mode, batch, *, heads=(), weighted=False, rec
     return done
 
 
-def _add_ends(plan, graph, mode, heads, weighted, record):
+def _add_ends(plan, mode, heads, weighted, record):
     """Feeds before and losses and records after the graph's own ops; returns their nodes."""
     if mode == "predictor":
         return [], [], [], []
+    graph = plan.graph
     inputs = [OpRecord("feed" if v.kind == "real" else "feed_ids", (), v, where="input") for v in graph.inputs]
-    targets, weights, losses = [], [], []
-    for head in heads:
+    targets, weights, copies, losses = [], [], [], []
+    for head, value in zip(heads, _loss_inputs(plan, heads, copies), strict=True):
         targets.append(OpRecord("feed" if head.target.kind == "real" else "feed_ids", (), head.target, where="target"))
-        reads = [plan.logits(head), head.target]
+        reads = [value, head.target]
         if weighted:
             weight = Value((head.loss.positions(head.output.shape),))
             weights.append(OpRecord("feed", (), weight, where="sample_weight"))
@@ -121,14 +122,29 @@ def _add_ends(plan, graph, mode, heads, weighted, record):
         kind, attrs = head.loss.op(head.target.kind)
         losses.append(OpRecord(kind, reads, None, attrs={**attrs, "share": head.share}, where="loss"))
     records = [OpRecord("record", (v,), None, where="output") for v in graph.outputs] if record or mode == "predict" else []
-    plan.nodes = [*inputs, *targets, *weights, *plan.nodes, *records, *losses]
+    plan.nodes = [*inputs, *targets, *weights, *plan.nodes, *copies, *records, *losses]
     return inputs, targets, weights, records
+
+
+def _loss_inputs(plan, heads, copies):
+    """What each loss reads: a value of its own, since a loss stores its gradient; a copy where another has taken it."""
+    taken, values = set(), []
+    for head in heads:
+        value = plan.logits(head)
+        if plan.root(value) in taken:
+            whole = {"axis": len(value.shape), "offset": 0}
+            copies.append(OpRecord("place", (value,), Value(value.shape), attrs=whole, where="loss"))
+            value = copies[-1].output
+        taken.add(plan.root(value))
+        values.append(value)
+    return values
 
 
 class _Plan:
     """The ops of one mode, in the order of the forward pass, and what follows from that order."""
 
     def __init__(self, graph, engine, training):
+        self.graph = graph
         self.ops = engine.OPS
         self.activations = engine.ACTIVATIONS
         self.training = training
@@ -148,13 +164,10 @@ class _Plan:
 
     def logits(self, head) -> Value:
         """What the loss of a head reads: the input of its own softmax or sigmoid, else the output."""
-        output = self.root(head.output)
-        for node in self.nodes:
-            if node.output is not None and self.root(node.output) is output:
-                name = "softmax" if node.kind == "softmax" else node.attrs.get("activation")
-                if head.loss.fuses and name == head.loss.fuses:
-                    return node.inputs[0]
-        return head.output
+        last = self.graph.last_activation(head.output)
+        if last is None or last.activation != head.loss.fuses:
+            return head.output
+        return self.graph.reshape(last.inputs[0], head.output.shape)
 
     def prune(self, keep):
         """Leaves out ops whose output nobody reads."""
@@ -182,7 +195,8 @@ class _Plan:
             from_output = self.activations[node.attrs["activation"]][1]
             if dense is None or readers[source] != 1 or (self.training and not from_output):
                 continue
-            joined[dense] = OpRecord("dense", dense.inputs, node.output, dense.params, node.attrs, dense.where, dense.number)
+            output = Value(dense.output.shape, base=node.output)  # a Reshape may stand between the two
+            joined[dense] = OpRecord("dense", dense.inputs, output, dense.params, node.attrs, dense.where, dense.number)
             joined[node] = None
         self.nodes = [joined.get(node, node) for node in self.nodes if joined.get(node, node) is not None]
 

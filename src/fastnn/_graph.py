@@ -6,7 +6,7 @@ the batch axis is never written down. Ops are named by their kind, the engine's 
 
 from math import prod
 
-from .errors import FastnnError, ShapeError
+from .errors import ShapeError
 
 MAX_ELEMENTS = 2**48  # of one value or parameter: sizes in bytes stay far below 2**63
 
@@ -60,14 +60,24 @@ class OpRecord:
         self.params, self.attrs = params or {}, attrs or {}
         self.where, self.number = where, number
 
+    @property
+    def activation(self) -> str:
+        """The name of the activation that ends this op, "" where none does."""
+        return "softmax" if self.kind == "softmax" else self.attrs.get("activation", "")
+
+    def multiply_adds(self) -> int:
+        """Of the product with its weight, for one sample."""
+        weight = self.params.get("weight")
+        return 0 if weight is None else weight.size * self.output.size // self.output.shape[-1]
+
 
 class LayerRecord:
-    """A row of the summary: one call of one layer."""
+    """A row of the summary: one call of one layer, and what it added to the graph."""
 
-    __slots__ = ("path", "layer", "shape", "params", "depth")
+    __slots__ = ("path", "layer", "depth", "shape", "params", "ops")
 
-    def __init__(self, path, layer, shape, params, depth):
-        self.path, self.layer, self.shape, self.params, self.depth = path, layer, shape, params, depth
+    def __init__(self, path, layer, depth):
+        self.path, self.layer, self.depth = path, layer, depth
 
 
 class Graph:
@@ -122,21 +132,17 @@ class Graph:
 
     def layer(self, layer, path, inputs) -> Value:
         """Plans `layer` under `path` ("layers.2"), with one value or a list of values as its input."""
-        outer, before = self._layer, self.size
+        outer, size, ops = self._layer, self.size, len(self.ops)
         self._path.append(path)
         self._layer = layer
-        row = LayerRecord(".".join(self._path), layer, None, 0, len(self._path) - 1)
+        row = LayerRecord(".".join(self._path), layer, len(self._path) - 1)
         self.layers.append(row)
         try:
             output = layer.plan(self, inputs)
-        except FastnnError:
-            raise
-        except ValueError as error:
-            raise ValueError(f"{self.where()}: {error}") from None
         finally:
             self._path.pop()
             self._layer = outer
-        row.shape, row.params = output.shape, self.size - before
+        row.shape, row.params, row.ops = output.shape, self.size - size, self.ops[ops:]
         return output
 
     def where(self) -> str:
@@ -150,7 +156,15 @@ class Graph:
 
     def multiply_adds(self) -> int:
         """Of one sample's forward pass: what decides whether threads or the release of the GIL pay."""
-        return sum(op.params["weight"].size * op.output.size // op.output.shape[-1] for op in self.ops if "weight" in op.params)
+        return sum(op.multiply_adds() for op in self.ops)
+
+    def last_activation(self, value) -> OpRecord | None:
+        """The activation or softmax that `value` is the result of, under its own shape or, but for softmax, another."""
+        last = next((op for op in reversed(self.ops) if op.output.root is value.root), None)
+        if last is None or not last.activation:
+            return None
+        same_rows = last.output.shape[-1] == value.shape[-1]
+        return last if same_rows or last.kind != "softmax" else None
 
     # -- inside ----------------------------------------------------------------------------------------------------
 

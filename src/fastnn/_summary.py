@@ -6,7 +6,7 @@ def summary_table(graph) -> str:
     rows = [("layer", "output", "parameters", "multiply-adds")]
     for row in graph.layers:
         name = f"{'  ' * row.depth}{row.path} ({type(row.layer).__name__})"
-        rows.append((name, _shape(row.shape), f"{row.params:,}", f"{_work(graph, row.path):,}"))
+        rows.append((name, _shape(row.shape), f"{row.params:,}", f"{sum(op.multiply_adds() for op in row.ops):,}"))
     widths = [max(len(row[i]) for row in rows) for i in range(4)]
     rule = "-" * (sum(widths) + 6)
     inputs = ", ".join(_shape(value.shape) for value in graph.inputs)
@@ -22,11 +22,3 @@ def summary_table(graph) -> str:
 
 def _shape(shape):
     return f"(n, {', '.join(map(str, shape))})"
-
-
-def _work(graph, path) -> int:
-    return sum(
-        op.params["weight"].size * op.output.size // op.output.shape[-1]
-        for op in graph.ops
-        if "weight" in op.params and op.where.split(" ")[0].startswith(path)
-    )

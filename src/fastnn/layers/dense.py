@@ -3,7 +3,7 @@
 from .. import initializers
 from .._core import kernels
 from .._data import non_negative, positive, positive_int
-from ..errors import unknown_name
+from ..errors import ShapeError, unknown_name
 from .base import Layer
 
 # The parameter of the activations that have one, PyTorch's defaults.
@@ -34,7 +34,7 @@ def activate(g, x, activation, alpha=None):
         return x
     if activation == "softmax":
         if x.shape[-1] < 2:
-            raise ValueError("softmax needs at least 2 units; for one output use sigmoid")
+            raise ShapeError(f"{g.where()}: softmax needs at least 2 units; for one output use sigmoid")
         return g.op("softmax", [x], x.shape)
     if isinstance(activation, tuple):
         return g.op("python_activation", [x], x.shape, functions=activation)
