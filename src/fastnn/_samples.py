@@ -23,7 +23,10 @@ class Samples:
         at = self.n - int(self.n * fraction)
         if at in (0, self.n):
             raise ValueError(f"validation_split={fraction} of {self.n} samples leaves a part empty")
-        return self._part(slice(None, at)), self._part(slice(at, None))
+        parts = self._part(slice(None, at)), self._part(slice(at, None))
+        if any(part.sample_weight is not None and not part.sample_weight.any() for part in parts):
+            raise ValueError(f"validation_split={fraction} leaves a part whose samples all have the weight 0")
+        return parts
 
     def _part(self, rows):
         def cut(arrays):
@@ -98,6 +101,8 @@ def _weights(sample_weight, class_weight, targets, shapes, losses, n, dtype):
         ids = y[:, 0] if y.shape[1:] == (1,) and y.dtype == np.int32 else y
         of_class = _data.class_weights(class_weight, ids, max(2, shapes[0][-1])).astype(dtype)
         weight = of_class if weight is None else weight * of_class
+        if not weight.any():
+            raise ValueError("sample_weight and class_weight together give every sample the weight 0; at least one must count")
     if weight is not None and any(loss.target == "any" for loss in losses):
         raise ValueError("a loss function of your own takes no weights: weigh the samples inside it")
     return weight

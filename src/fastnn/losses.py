@@ -8,6 +8,7 @@ import numpy as np
 
 from ._config import Configured
 from ._data import fraction, positive
+from .errors import ShapeError
 
 
 class Loss(Configured, family="loss"):
@@ -28,6 +29,9 @@ class Loss(Configured, family="loss"):
 
     def attrs(self) -> dict:
         return {}
+
+    def check_output(self, shape):
+        """Raises ShapeError where this loss cannot read outputs of this shape."""
 
     def positions(self, output_shape) -> int:
         """Losses in one sample: rows of the output's last axis."""
@@ -157,6 +161,10 @@ class Quantile(Loss):
         self.levels = tuple(fraction(q, "levels") for q in levels)
         if not self.levels or min(self.levels) <= 0:
             raise ValueError(f"levels: expected numbers in (0, 1), got {levels!r}")
+
+    def check_output(self, shape):
+        if shape[-1] != len(self.levels):
+            raise ShapeError(f"the loss 'quantile' needs an output for each of its levels {self.levels}, got {shape[-1]}")
 
     def attrs(self):
         return {"levels": np.array(self.levels, dtype=np.float64)}

@@ -5,6 +5,7 @@ of things: check everything, then plan, then change the network, so that an erro
 """
 
 import os
+from contextlib import contextmanager
 from threading import Lock
 
 import numpy as np
@@ -52,7 +53,7 @@ class Network:
 
     def __init__(self, layers=None, *, inputs=None, outputs=None, loss=None, optimizer="adam", metrics=(), input_shape=None,
                  dtype="float32", precision="highest", seed=None):  # fmt: skip
-        self._set_structure(layers, inputs, outputs)
+        self._set_structure(layers, inputs, outputs, input_shape)
         self.dtype = _dtype(dtype)
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
@@ -72,11 +73,13 @@ class Network:
 
     # ---- what it is made of ------------------------------------------------------------------------------------------
 
-    def _set_structure(self, layers, inputs, outputs):
+    def _set_structure(self, layers, inputs, outputs, input_shape):
         if (layers is None) == (outputs is None) or (inputs is None) != (outputs is None):
             raise TypeError("Network takes either a list of layers, or inputs= and outputs=")
         self._inputs = self._outputs = None
         if outputs is not None:
+            if input_shape is not None:
+                raise TypeError("input_shape belongs to a list of layers; with inputs= each Input has its shape")
             self._inputs, self._outputs = _nodes(inputs, "inputs", Input), _nodes(outputs, "outputs", Node)
             self.layers = _layers_of(self._outputs, self._inputs)
             return
@@ -98,11 +101,13 @@ class Network:
     @loss.setter
     def loss(self, loss):
         several = isinstance(loss, (list, tuple))
-        losses = [None if one is None else Loss.get(one) for one in (loss if several else [loss])]
-        self._loss = losses if several else losses[0]
-        if self._state is not None:
-            self._state.forget_programs()
-            self.losses = self._resolve_losses(self._state.graph)
+        checked = [None if one is None else Loss.get(one) for one in (loss if several else [loss])]
+        checked = checked if several else checked[0]
+        with self._exclusively():
+            if self._state is not None:
+                self.losses = self._resolve_losses(self._state.graph, checked)
+                self._state.forget_programs()
+            self._loss = checked
 
     @property
     def optimizer(self):
@@ -111,9 +116,11 @@ class Network:
 
     @optimizer.setter
     def optimizer(self, optimizer):
-        self._optimizer = Optimizer.get(optimizer)
-        if self._state is not None:
-            self._state.reset_optimizer()
+        checked = Optimizer.get(optimizer)
+        with self._exclusively():
+            self._optimizer = checked
+            if self._state is not None:
+                self._state.reset_optimizer()
 
     @property
     def metrics(self):
@@ -140,16 +147,17 @@ class Network:
             g.outputs = [_plan_node(g, node, values, paths) for node in self._outputs]
         return g
 
-    def _resolve_losses(self, graph) -> list[Loss]:
+    def _resolve_losses(self, graph, loss) -> list[Loss]:
         """The loss of each output, its default taken from the last activation, checked against it."""
-        given = self._loss if isinstance(self._loss, list) else [self._loss] * len(graph.outputs)
+        given = loss if isinstance(loss, list) else [loss] * len(graph.outputs)
         if len(given) != len(graph.outputs):
             raise ValueError(f"loss: the network has {len(graph.outputs)} outputs, got {len(given)} losses")
         losses = []
         for loss, output in zip(given, graph.outputs, strict=True):
-            last = next((op for op in reversed(graph.ops) if op.output.root is output.root), None)
-            activation = "" if last is None else "softmax" if last.kind == "softmax" else last.attrs.get("activation", "")
+            last = graph.last_activation(output)
+            activation = "" if last is None else last.activation
             loss = loss or Loss.get(DEFAULTS.get(activation, "mse"))
+            loss.check_output(output.shape)
             if activation in loss.rejects:
                 fits = next(name for name, default in DEFAULTS.items() if default == loss.name)
                 raise ValueError(f"loss {loss.name!r} does not fit after {activation}; take {fits} or a linear last layer")
@@ -181,12 +189,25 @@ class Network:
         graph = self._plan(shapes)
         if len({value.root for value in graph.outputs}) < len(graph.outputs):
             raise ValueError("outputs: the same value is listed twice")
-        self._resolve_losses(graph)
+        self._resolve_losses(graph, self._loss)
         return _programs.State(graph, self.dtype, self.precision, self._seed)
 
     def _commit(self, state):
-        self.losses = self._resolve_losses(state.graph)
+        self.losses = self._resolve_losses(state.graph, self._loss)
         self._state = state
+
+    @contextmanager
+    def _committed(self, state):
+        """The network with this state; back to none if it had none and its first step fails."""
+        first = self._state is None
+        if first:
+            self._commit(state)
+        try:
+            yield
+        except BaseException:
+            if first and not state.steps:
+                self._state = None
+            raise
 
     def _built(self) -> _programs.State:
         if self._state is None:
@@ -204,7 +225,7 @@ class Network:
         return f"layers.0 ({type(self.layers[0]).__name__})" if self._inputs is None else "the network"
 
     def _samples(self, state, X, y, sample_weight=None, class_weight=None):
-        losses = self._resolve_losses(state.graph)
+        losses = self._resolve_losses(state.graph, self._loss)
         return _samples.read_samples(X, y, state.graph, losses, self.dtype, self._where(), sample_weight, class_weight)
 
     # ---- training ----------------------------------------------------------------------------------------------------
@@ -238,25 +259,24 @@ class Network:
         epochs, batch_size = positive_int(epochs, "epochs"), positive_int(batch_size, "batch_size")
         threads = _programs.thread_count(threads)
         share = fraction(validation_split, "validation_split")
-        state = self._drafted(X)
-        samples = self._samples(state, X, y, sample_weight, class_weight)
-        validation = None
-        if validation_data is not None:
-            if share:
-                raise ValueError("give validation_data or validation_split, not both")
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-                raise ValueError("validation_data: expected (X, y) or (X, y, sample_weight)")
-            validation = self._samples(state, *validation_data)
-        elif share:
-            samples, validation = samples.split(share)
         with self._exclusively():
+            state = self._drafted(X)
+            samples = self._samples(state, X, y, sample_weight, class_weight)
+            validation = None
+            if validation_data is not None:
+                if share:
+                    raise ValueError("give validation_data or validation_split, not both")
+                if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+                    raise ValueError("validation_data: expected (X, y) or (X, y, sample_weight)")
+                validation = self._samples(state, *validation_data)
+            elif share:
+                samples, validation = samples.split(share)
             trainer = _fit.Trainer(
                 self, state, samples, validation, epochs=epochs, batch_size=batch_size, shuffle=shuffle, callbacks=callbacks,
                 verbose=verbose, threads=threads,
             )  # fmt: skip
-            if self._state is None:
-                self._commit(state)
-            return trainer.run()
+            with self._committed(state):
+                return trainer.run()
 
     def partial_fit(self, X, y, *, batch_size=32, sample_weight=None):
         """One pass over X in its own order; returns the network."""
@@ -267,36 +287,37 @@ class Network:
         """One optimizer step on exactly these samples; returns their loss before the step."""
         if self.optimizer.solver:
             raise ValueError(f"{type(self.optimizer).__name__} works on whole data sets; call fit")
-        state = self._drafted(X)
-        samples = self._samples(state, X, y, sample_weight)
         with self._exclusively():
-            if self._state is None:
-                self._commit(state)
-            taken = self._take("train", samples, self.optimizer)
-            program = taken[1].program
-            try:
-                program.check_finite = False
-                program.train(0, 0, 1, 0, state.steps, np.float64([[self.optimizer.learning_rate]]), np.empty(1), 0.0)
-                state.steps += 1
-                return program.last_loss
-            finally:
-                state.give(taken)
+            state = self._drafted(X)
+            samples = self._samples(state, X, y, sample_weight)
+            with self._committed(state):
+                return self._train_step(state, samples)
+
+    def _train_step(self, state, samples) -> float:
+        taken = self._take("train", samples, self.optimizer)
+        program = taken[1].program
+        try:
+            program.check_finite = False
+            program.train(0, 0, 1, 0, state.steps, np.float64([[self.optimizer.learning_rate]]), np.empty(1), 0.0)
+            state.steps += 1
+            return program.last_loss
+        finally:
+            state.give(taken)
 
     def loss_and_gradients(self, X, y, *, sample_weight=None):
         """The training loss on these samples and its gradients, {name: array}; nothing is changed but `grads`.
 
         Dropout is that of the next step, so that repeated calls see the same masks.
         """
-        state = self._drafted(X)
-        samples = self._samples(state, X, y, sample_weight)
         with self._exclusively():
-            if self._state is None:
-                self._commit(state)
-            taken = self._take("gradient", samples)
-            try:
-                loss = taken[1].program.gradients(state.steps)
-            finally:
-                state.give(taken)
+            state = self._drafted(X)
+            samples = self._samples(state, X, y, sample_weight)
+            with self._committed(state):
+                taken = self._take("gradient", samples)
+                try:
+                    loss = taken[1].program.gradients(state.steps)
+                finally:
+                    state.give(taken)
             grads = state.memory.grads
             return loss, {name: param.view(grads).copy() for name, param in state.graph.params.items()}
 
@@ -474,7 +495,7 @@ class _Exclusive:
 
     def __enter__(self):
         if not self.lock.acquire(blocking=False):
-            raise RuntimeError("another thread is training this network; train copies, or one after the other")
+            raise RuntimeError("this network is in training: wait for its end, or train a network of your own")
 
     def __exit__(self, *_):
         self.lock.release()
@@ -504,6 +525,7 @@ def _sources(node):
 def _layers_of(outputs, inputs):
     """The layers in the order in which they run first, each once."""
     layers, seen = [], set(inputs)
+    unread = seen.difference(outputs)
     stack = [(node, False) for node in reversed(outputs)]
     while stack:
         node, expanded = stack.pop()
@@ -518,6 +540,9 @@ def _layers_of(outputs, inputs):
         else:
             stack.append((node, True))
             stack.extend((source, False) for source in reversed(_sources(node)))
+            unread.difference_update(_sources(node))
+    if unread:
+        raise ValueError(f"inputs: no output depends on {', '.join(repr(node) for node in inputs if node in unread)}")
     return layers
 
 

@@ -182,7 +182,11 @@ class CoordinateSearch(Optimizer):
             start = weights[i]
             for candidate in (start + self.step, start - self.step):
                 weights[i] = candidate
-                loss = problem.loss()
+                try:
+                    loss = problem.loss()
+                except BaseException:  # Ctrl-C: a weight that is only tried is not kept
+                    weights[i] = start
+                    raise
                 if loss < best:
                     best, moved = loss, True
                     break
