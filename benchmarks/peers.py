@@ -240,7 +240,7 @@ class Sklearn(Peer):
         if len(rung.sizes) < 3:
             raise LookupError("needs a hidden layer")
         kind = MLPClassifier if rung.classes else MLPRegressor
-        return kind(rung.sizes[1:-1], alpha=0.0, batch_size=min(rung.batch, rung.rows), max_iter=1, learning_rate_init=RATE)
+        return kind(hidden_layer_sizes=rung.sizes[1:-1], alpha=0.0, batch_size=min(rung.batch, rung.rows), max_iter=1, learning_rate_init=RATE)
 
     def train(self, rung):
         model = self.estimator(rung)
