@@ -5,6 +5,7 @@ where the stream can encode them, plain ASCII otherwise; it is chosen once, by `
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -89,6 +90,11 @@ def images(pictures, captions, style: Style) -> str:
         rows = ["".join(_shade(pixel, style) * 2 for pixel in row) for row in np.asarray(picture, dtype=float)]
         blocks.append("\n".join([*rows, caption.center(len(rows[0])).rstrip()]))
     return side_by_side(*blocks)
+
+
+def paragraph(text: str, *, indent: str = "", hanging: str = "", width: int = 80) -> str:
+    """Wrap a text into lines of at most `width` characters; `hanging` goes before all but the first line."""
+    return textwrap.fill(text, width, initial_indent=indent, subsequent_indent=indent + hanging, break_on_hyphens=False)
 
 
 def side_by_side(*blocks: str, gap=3) -> str:

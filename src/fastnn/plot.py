@@ -7,7 +7,7 @@ screen, since pyplot and its global state are not touched for it.
 
 import numpy as np
 
-_POINTS = {"s": 22, "color": "#1f4e79", "alpha": 0.75, "linewidths": 0}
+_POINTS = {"s": 22, "color": "#1f4e79", "alpha": 0.75, "linewidths": 0, "zorder": 3}
 _LINE = {"color": "#c8501e", "linewidth": 2}
 
 

@@ -13,7 +13,7 @@ import fastnn as fnn
 
 from .. import _terminal
 
-INTRODUCTION = "A neuron with one input: fahrenheit = weight * celsius + bias. What are weight and bias?"
+INTRODUCTION = "One neuron: fahrenheit = weight * celsius + bias. What are weight and bias?"
 SIZE = (9, 4)
 PRECISE = 1e-10  # the mean squared error at which weight and bias are right to five digits
 
@@ -97,13 +97,17 @@ def report(figures: Figures, style: _terminal.Style):
     yield f"Learned from {len(figures.celsius)} observations, with weight and bias unknown at the start:"
     for training in figures.trainings:
         yield (
-            f"   {training.way:<24} weight {training.weight:.4f}  bias {training.bias:.4f}"
-            f"  after {training.epochs:6,} epochs at learning rate {training.learning_rate:.2g}"
+            f"   {training.way:<23} weight {training.weight:.4f}  bias {training.bias:.4f}"
+            f"  after {training.epochs:6,} epochs"
         )
     yield ""
-    yield f"Why plain gradient descent takes so long: the loss is a bowl, {steepest / flattest:,.0f} times as steep along one"
-    yield f"direction as along the other. The steep one forbids learning rates above {2 / steepest:.2g}, and with these the"
-    yield "flat one is descended slowly. Momentum gathers speed along it; scaled input makes the bowl round."
+    yield _terminal.paragraph(
+        "Why plain gradient descent takes so long: the loss is a bowl, curved"
+        f" {steepest / flattest:,.0f} times as much along one direction as along the other. The steep direction forbids"
+        f" learning rates above {2 / steepest:.2g}, and with these the flat one is descended slowly. Momentum gathers"
+        " speed along it; scaled input makes the bowl round, so that a large learning rate suits every direction:"
+        f" {figures.trainings[-1].learning_rate:g} in place of {figures.trainings[0].learning_rate:.2g}."
+    )
     yield ""
     learned = figures.trainings[-1]
     yield _terminal.scatter(
@@ -133,3 +137,4 @@ def draw(figures: Figures, figure) -> None:
     )
     plot.learning_curve({training.way: training.losses for training in figures.trainings}, right, log=True)
     right.set(xscale="log", ylabel="mean squared error")
+    right.legend(loc="lower left")

@@ -14,7 +14,7 @@ import fastnn as fnn
 
 from .. import _terminal
 
-INTRODUCTION = "Fifty days at a bottle machine. How many bottles will be sold, given the visitors: sold = w * visitors?"
+INTRODUCTION = "Fifty days at a bottle machine: sold = w * visitors. What is w?"
 SIZE = (10, 4)
 START, STEP = 0.5, 0.01
 
@@ -113,20 +113,29 @@ def report(figures: Figures, style: _terminal.Style):
     yield "Mean squared error: " + ",  ".join(f"{error:.2f} at w = {w:.2f}" for w, error in figures.errors.items())
     yield ""
     losses, walked = figures.search_losses, figures.search_weights
-    yield f"1. Search: try w + {STEP} and w - {STEP}, keep what lowers the error, stop when neither does."
+    yield f"1. Search: try w + {STEP} and w - {STEP}, keep what lowers the error."
     for epoch in epochs_to_show(len(losses)):
         yield f"   epoch {epoch:2}: w = {walked[epoch - 1]:.2f}, error {losses[epoch - 1]:6.2f}"
-    yield f"   stopped: {figures.search_stopped}"
+    yield f"   Neither lowers it any more: {figures.search_stopped}."
     yield ""
-    yield f"2. Gradient descent, learning rate {figures.descent_rate:.2g}: the slope says where down is, and how far to go."
-    yield f"   w = {figures.descent_weight:.4f}, error {figures.descent_error:.3f}, after {len(figures.descent_losses)} epochs"
+    yield _terminal.paragraph(
+        f"2. Gradient descent, learning rate {figures.descent_rate:.2g}: the slope says where down is, and how far to go."
+        f" After {len(figures.descent_losses)} epochs w = {figures.descent_weight:.4f}, error {figures.descent_error:.3f}.",
+        hanging="   ",
+    )
     yield ""
-    yield f"3. The same with learning rate {figures.diverged_rate:.2g}: above {figures.stable_limit:.2g} each step overshoots by more than the last."
-    yield "   error after epoch " + ", ".join(f"{e}: {figures.diverged_losses[e - 1]:.2g}" for e in (1, 2, 3, 10, 100))
-    yield f"   fit warns: {figures.diverged_warning}"
+    yield _terminal.paragraph(
+        f"3. The same with learning rate {figures.diverged_rate:.2g}: above {figures.stable_limit:.3g} each step"
+        " overshoots by more than the one before.",
+        hanging="   ",
+    )
+    for epoch in (1, 2, 3, 10, 100):
+        yield f"   epoch {epoch:3}: error {figures.diverged_losses[epoch - 1]:.3g}"
+    yield _terminal.paragraph(f"fit warns: {figures.diverged_warning}", indent="   ")
     yield ""
-    yield "4. Two inputs, visitors and temperature: the error falls from " + (
-        f"{figures.descent_error:.2f} to {figures.two_error:.2f}"
+    yield (
+        "4. Two inputs, visitors and temperature: the error falls"
+        f" from {figures.descent_error:.2f} to {figures.two_error:.2f}."
     )
     yield "   sold = {:.4f} * visitors + {:.4f} * temperature".format(*figures.two_weights)
     yield ""

@@ -12,12 +12,12 @@ import fastnn as fnn
 
 from .. import _terminal
 
-INTRODUCTION = "Exclusive or: 1 where exactly one input is 1. Two hidden neurons, three activations, from several seeds."
+INTRODUCTION = "Exclusive or: 1 where exactly one input is 1. Two hidden neurons learn it."
 SIZE = (10, 3.8)
 X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 Y = np.array([0, 1, 1, 0])
 EXTENT = (-0.5, 1.5, -0.5, 1.5)
-EPOCHS, LEARNING_RATE, SEEDS = 500, 0.1, 20
+EPOCHS, LEARNING_RATE, SEEDS = 1500, 0.03, 20
 
 
 @dataclass
@@ -28,13 +28,24 @@ class Attempt:
     loss: float
     outputs: np.ndarray  # the probabilities of 1 at the four points
     losses: list[float]
-    dead_units: int  # hidden units that are 0 at all four points, so that no gradient reaches them
+    hidden: np.ndarray  # the hidden neurons' outputs, (points, neurons)
     boundary: np.ndarray  # probabilities over the plane, (rows, columns), the first row at the top
 
     @property
     def solved(self) -> bool:
         """Whether every point is on its side, with some distance."""
         return bool(np.abs(self.outputs - Y).max() < 0.2)
+
+    @property
+    def folded(self) -> bool:
+        """Whether two points with different answers have ended at the same hidden values."""
+        apart = np.abs(self.hidden[Y == 0][:, None] - self.hidden[Y == 1][None]).max(axis=2)
+        return bool(apart.min() < 0.05)
+
+    @property
+    def dead(self) -> bool:
+        """Whether a hidden neuron is 0 at all four points."""
+        return bool((self.hidden == 0).all(axis=0).any())
 
 
 @dataclass
@@ -61,15 +72,14 @@ def compute() -> Figures:
 def attempt(activation: str, seed: int) -> Attempt:
     """Train a 2-2-1 network and look at what became of it."""
     net, history = train([fnn.Dense(2, activation=activation), fnn.Dense(1, activation="sigmoid")], seed)
-    weights = net.get_weights()
-    sums = X @ weights["layers.0.weight"] + weights["layers.0.bias"]
-    dead = int((sums <= 0).all(axis=0).sum()) if activation == "relu" else 0
+    first = fnn.Network([fnn.Dense(2, activation=activation)], input_shape=2, dtype="float64")
+    first.set_weights({name: array for name, array in net.get_weights().items() if name.startswith("layers.0.")})
     return Attempt(
         seed=seed,
         loss=net.evaluate(X, Y)["loss"],
         outputs=net.predict(X)[:, 0],
         losses=history["loss"],
-        dead_units=dead,
+        hidden=first.predict(X),
         boundary=net.predict(plane())[:, 0].reshape(GRID, GRID),
     )
 
@@ -92,36 +102,40 @@ def plane() -> np.ndarray:
 
 def report(figures: Figures, style: _terminal.Style):
     """Yield the figures as text."""
-    yield "Without a hidden layer the answers to 00, 01, 10, 11 are " + numbers(figures.without_hidden) + ":"
-    yield "no line has both ones on one side, and one half everywhere is the best that is left."
+    yield _terminal.paragraph(
+        f"Without a hidden layer the answers to 00, 01, 10, 11 are {numbers(figures.without_hidden)}: no line separates the"
+        " ones from the zeros, and one half everywhere is the best that is left. With two hidden neurons:"
+    )
     yield ""
     for activation, attempts in figures.attempts.items():
         solved, shown = sum(a.solved for a in attempts), figures.shown(activation)
         yield (
-            f"   {activation:<8} solved from {solved:2} of {len(attempts)} seeds;"
-            f" seed {shown.seed} answers {numbers(shown.outputs)}, loss {shown.loss:.4f}"
+            f"   {activation:<8}solved from {solved:2} of {len(attempts)} seeds; from seed {shown.seed}:"
+            f" {numbers(shown.outputs)}, loss {shown.loss:.4f}"
         )
     yield ""
-    yield from why_some_fail(figures.attempts["relu"])
+    yield _terminal.paragraph(why_some_fail(figures.attempts))
     yield ""
-    pictures = []
-    for activation in figures.attempts:
-        shown = figures.shown(activation)
-        pictures.append(
-            _terminal.plane(shown.boundary, EXTENT, X, Y, style, title=f"{activation}", width=22, height=11)
-        )
-    yield "Dark where the answer is 1:"
-    yield _terminal.side_by_side(*pictures, gap=2)
+    yield "The boundary, dark where the answer is 1:"
+    yield _terminal.side_by_side(
+        *(
+            _terminal.plane(figures.shown(name).boundary, EXTENT, X, Y, style, title=name, width=19, height=10)
+            for name in figures.attempts
+        ),
+        gap=1,
+    )
 
 
-def why_some_fail(attempts: list[Attempt]):
-    """Yield a word on the seeds from which relu does not get there."""
-    failed = [a for a in attempts if not a.solved]
-    dead = [a for a in failed if a.dead_units]
-    yield f"Why relu fails from {len(failed)} seeds: in {len(dead)} of them a hidden neuron is 0 at all four points. There the"
-    yield "slope of relu is 0, no gradient reaches the neuron any more, and the other one alone folds too little."
-    if len(failed) > len(dead):
-        yield "In the rest both neurons are alive but fold along the same direction, a resting place of the descent."
+def why_some_fail(attempts: dict[str, list[Attempt]]) -> str:
+    """Return a word on the seeds from which training does not get there."""
+    failed = {name: [a for a in of_name if not a.solved] for name, of_name in attempts.items()}
+    counts = ", ".join(f"{name} {sum(a.folded for a in f)} of {len(f)}" for name, f in failed.items())
+    return (
+        "Why some seeds fail: two points with different answers end at the same hidden values, where the activation is flat,"
+        f" and without a slope nothing parts them again ({counts} failures). relu is flat on a whole side: from"
+        f" {sum(a.dead for a in failed['relu'])} seeds a hidden neuron is 0 at all four points, dead, and the other one alone"
+        " cannot fold the plane."
+    )
 
 
 def numbers(outputs) -> str:
