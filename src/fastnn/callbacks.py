@@ -50,6 +50,8 @@ class CallbackList:
     """All callbacks of a fit as one; knows which hooks anybody listens to."""
 
     def __init__(self, callbacks, network):
+        if not isinstance(callbacks, (list, tuple)):
+            callbacks = [callbacks]
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):

@@ -33,6 +33,10 @@ class Loss(Configured, family="loss"):
     def check_output(self, shape):
         """Raises ShapeError where this loss cannot read outputs of this shape."""
 
+    def prediction(self, output, activation):
+        """What metrics compare with y, from the network's output after `activation`: probabilities in place of logits."""
+        return output
+
     def positions(self, output_shape) -> int:
         """Losses in one sample: rows of the output's last axis."""
         return int(np.prod(output_shape[:-1], dtype=np.int64))
@@ -92,6 +96,9 @@ class BinaryCrossEntropy(Loss):
     def attrs(self):
         return {"param": self.label_smoothing}
 
+    def prediction(self, output, activation):
+        return output if activation == self.fuses else 0.5 + 0.5 * np.tanh(0.5 * output)
+
 
 class CrossEntropy(Loss):
     """l = -sum over classes of y log p, y a class id or a row of probabilities.
@@ -117,6 +124,12 @@ class CrossEntropy(Loss):
     def attrs(self):
         return {"param": self.label_smoothing}
 
+    def prediction(self, output, activation):
+        if activation == self.fuses:
+            return output
+        shares = np.exp(output - output.max(axis=-1, keepdims=True))
+        return shares / shares.sum(axis=-1, keepdims=True)
+
 
 class Poisson(Loss):
     """Negative log likelihood of counts, without the term that depends on y alone.
@@ -135,6 +148,9 @@ class Poisson(Loss):
     def kernel(self):
         return "poisson" if self.log_input else "poisson_rate"
 
+    def prediction(self, output, activation):
+        return np.exp(output) if self.log_input else output
+
 
 class GaussianNLL(Loss):
     """Negative log likelihood of normal distributions: l = (s + (y - m)^2 exp(-s)) / 2, without the constant.
@@ -144,6 +160,9 @@ class GaussianNLL(Loss):
 
     name = "gaussian_nll"
     target = "mean_variance"
+
+    def prediction(self, output, activation):
+        return output[..., : output.shape[-1] // 2]
 
 
 class Quantile(Loss):
@@ -165,6 +184,10 @@ class Quantile(Loss):
     def check_output(self, shape):
         if shape[-1] != len(self.levels):
             raise ShapeError(f"the loss 'quantile' needs an output for each of its levels {self.levels}, got {shape[-1]}")
+
+    def prediction(self, output, activation):
+        median = min(range(len(self.levels)), key=lambda i: abs(self.levels[i] - 0.5))
+        return output[..., median : median + 1]
 
     def attrs(self):
         return {"levels": np.array(self.levels, dtype=np.float64)}

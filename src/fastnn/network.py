@@ -12,7 +12,7 @@ import numpy as np
 
 from . import _fit, _programs, _samples
 from ._compile import PRECISIONS
-from ._data import fraction, non_negative_int, positive_int, sample_shape, weight
+from ._data import boolean, fraction, non_negative_int, positive_int, sample_shape, weight
 from ._graph import Graph
 from ._summary import summary_table
 from .errors import NotFittedError, ShapeError, unknown_name
@@ -129,7 +129,7 @@ class Network:
 
     @metrics.setter
     def metrics(self, metrics):
-        if isinstance(metrics, (str, Metric)) or callable(metrics):
+        if not isinstance(metrics, (list, tuple)):
             metrics = [metrics]
         self._metrics = [Metric.get(metric) for metric in metrics]
 
@@ -259,6 +259,7 @@ class Network:
         epochs, batch_size = positive_int(epochs, "epochs"), positive_int(batch_size, "batch_size")
         threads = _programs.thread_count(threads)
         share = fraction(validation_split, "validation_split")
+        shuffle = boolean(shuffle, "shuffle")
         with self._exclusively():
             state = self._drafted(X)
             samples = self._samples(state, X, y, sample_weight, class_weight)
@@ -271,6 +272,7 @@ class Network:
                 validation = self._samples(state, *validation_data)
             elif share:
                 samples, validation = samples.split(share)
+            self._check_metrics(state, samples, validation)
             trainer = _fit.Trainer(
                 self, state, samples, validation, epochs=epochs, batch_size=batch_size, shuffle=shuffle, callbacks=callbacks,
                 verbose=verbose, threads=threads,
@@ -421,12 +423,35 @@ class Network:
         """{"loss": ..., metric: ...} on these samples, without dropout, penalties included."""
         state = self._built()
         samples = self._samples(state, X, y, sample_weight)
+        self._check_metrics(state, samples)
         return _fit.evaluate(self, state, samples, _programs.thread_count(None))
+
+    def _predictions(self, state, outputs) -> list:
+        """The outputs as metrics see them: probabilities where the loss takes logits."""
+        graph = state.graph
+        losses = self._resolve_losses(graph, self._loss)
+        last = [graph.last_activation(value) for value in graph.outputs]
+        return [
+            loss.prediction(output, "" if op is None else op.activation)
+            for loss, output, op in zip(losses, outputs, last, strict=True)
+        ]
+
+    def _check_metrics(self, state, *parts):
+        """A metric that these samples do not fit is an error now, not after the first epoch."""
+        if not self.metrics:
+            return
+        shapes = [p.shape[1:] for p in self._predictions(state, [np.zeros((1, *v.shape)) for v in state.graph.outputs])]
+        for samples in parts:
+            for target, shape in zip(samples.targets, shapes, strict=True) if samples else ():
+                for metric in self.metrics:
+                    metric.check(target, shape, samples.sample_weight)
 
     def _measure(self, samples, outputs) -> dict:
         """The metrics, by name; with several outputs each metric for each of them, as name_0, name_1."""
+        if not self.metrics:
+            return {}
         figures = {}
-        for i, (target, output) in enumerate(zip(samples.targets, outputs, strict=True) if outputs else ()):
+        for i, (target, output) in enumerate(zip(samples.targets, self._predictions(self._state, outputs), strict=True)):
             suffix = f"_{i}" if len(outputs) > 1 else ""
             if target.dtype == np.int32 and target.shape[1:] == (1,):
                 target = target[:, 0]

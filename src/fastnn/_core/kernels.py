@@ -9,11 +9,12 @@ from . import f32, f64
 from .binding import permutation as _permutation
 
 ENGINES = {"float32": f32, "float64": f64}
+_BY_DTYPE = {np.dtype(name): engine for name, engine in ENGINES.items()}
 
 
 def engine_of(dtype):
     """The engine module of a dtype: f32 or f64."""
-    return ENGINES[np.dtype(dtype).name]
+    return _BY_DTYPE[dtype if type(dtype) is np.dtype else np.dtype(dtype)]
 
 
 def _filled(shape, dtype, fill) -> np.ndarray:

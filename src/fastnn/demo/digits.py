@@ -14,6 +14,7 @@ import fastnn as fnn
 
 from .. import _terminal
 from ..benchmark import pure_python
+from ..benchmark.report import duration
 
 INTRODUCTION = "Handwritten digits, 8 x 8 pixels: a network 64-32-10 learns to read them."
 SIZE = (9.5, 4)
@@ -192,14 +193,6 @@ def caption(sample: Sample) -> str:
     if sample.read == sample.label:
         return f"{sample.read} ({sample.probability:.0%})"
     return f"{sample.read} ({sample.probability:.0%}), is {sample.label}"
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people, in the unit that suits it."""
-    for unit, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
-        if seconds >= unit:
-            break
-    return f"{seconds / unit:.3g} {name}"
 
 
 def draw(figures: Figures, figure) -> None:

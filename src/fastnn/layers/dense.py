@@ -2,7 +2,7 @@
 
 from .. import initializers
 from .._core import kernels
-from .._data import non_negative, positive, positive_int
+from .._data import boolean, non_negative, positive, positive_int
 from ..errors import ShapeError, unknown_name
 from .base import Layer
 
@@ -68,7 +68,7 @@ class Dense(Layer):
     def __init__(self, units, activation=None, *, use_bias=True, weight_init=None, bias_init="zeros", l1=0.0, l2=0.0, max_norm=None):
         self.units = positive_int(units, "units")
         self.activation = checked_activation(activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = boolean(use_bias, "use_bias")
         self.weight_init = None if weight_init is None else initializers.Initializer.get(weight_init)
         self.bias_init = initializers.Initializer.get(bias_init)
         self.l1, self.l2 = non_negative(l1, "l1"), non_negative(l2, "l2")
