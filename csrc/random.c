@@ -4,23 +4,23 @@
 #include "fastnn.h"
 #include "rng.h"
 
-/* The words of a stream one after the other. */
+/* The words of a stream one after the other; BLOCKS at a time, as independent blocks overlap in the CPU. */
+enum { BLOCKS = 16 };
+
 typedef struct word_source {
     const fnn_key *key;
     uint64_t block;
     int used;
-    philox_words words;
+    uint32_t words[4 * BLOCKS];
 } word_source;
 
 static uint32_t next_word(word_source *s)
 {
-    if (s->used == 4 * PHILOX_LANES) {
-        philox(s->key, s->block, &s->words);
-        s->block += PHILOX_LANES;
+    if (s->used == 4 * BLOCKS) {
+        for (int i = 0; i < BLOCKS; i++) philox(s->key, s->block++, s->words + 4 * i);
         s->used = 0;
     }
-    int i = s->used++;
-    return s->words.word[i / PHILOX_LANES][i % PHILOX_LANES];
+    return s->words[s->used++];
 }
 
 /* Uniform in 0 .. bound-1, without bias (Lemire, Fast random integer generation in an interval, 2019); beyond 32 bits
@@ -41,7 +41,7 @@ static uint64_t next_below(word_source *s, uint64_t bound)
 
 void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out)
 {
-    word_source s = {.key = key, .used = 4 * PHILOX_LANES};
+    word_source s = {.key = key, .used = 4 * BLOCKS};
     for (int64_t i = 0; i < n; i++) out[i] = i;
     for (int64_t i = n - 1; i > 0; i--) {
         int64_t j = (int64_t)next_below(&s, (uint64_t)i + 1), kept = out[i];

@@ -13,6 +13,12 @@ typedef struct {
     double *partial; /* one a chunk */
 } FN(entropy_args);
 
+/* t z, where 0 times -infinity (a class that is excluded) is 0 */
+ALWAYS_INLINE wide FN(add_targets)(wide sum, vec t, vec z)
+{
+    return wide_fma(sum, t, v_select(v_eq(t, v_zero()), v_zero(), z));
+}
+
 /* S of a row with exp(z) stored to dp (unless NULL); sum(t) and sum(t z) to *targets and *linear. */
 ALWAYS_INLINE double FN(dense_row)(int64_t n, const real *p, const real *y, real keep, real spread, real *dp,
                                    double *targets, double *linear)
@@ -24,7 +30,7 @@ ALWAYS_INLINE double FN(dense_row)(int64_t n, const real *p, const real *y, real
         vmask m = mask_first(n - j < VL ? n - j : VL);
         vec t = v_keep(m, v_fma(v_set1(keep), v_load_mask(y + j, m), v_set1(spread)));
         t_sum = wide_add(t_sum, t);
-        tz_sum = wide_fma(tz_sum, t, v_keep(m, v_sub(v_load_mask(p + j, m), shift)));
+        tz_sum = FN(add_targets)(tz_sum, t, v_sub(v_load_mask(p + j, m), shift));
     }
     *targets = wide_reduce(t_sum);
     *linear = wide_reduce(tz_sum);
@@ -63,31 +69,66 @@ ALWAYS_INLINE void FN(label_gradient)(int64_t n, int32_t label, real keep, real 
     dp[label] -= scale * keep;
 }
 
+/* A row with its gradient; returns S. */
+ALWAYS_INLINE double FN(long_row)(const FN(entropy_args) *a, int64_t i, real keep, real spread, double scale,
+                                  double *targets, double *linear)
+{
+    int64_t n = a->d->cols;
+    const real *p = a->p + i * n;
+    real *dp = a->dp ? a->dp + i * n : NULL;
+    if (a->labels) {
+        double s = FN(label_row)(n, p, a->labels[i], keep, spread, dp, linear);
+        *targets = 1;
+        if (dp) FN(label_gradient)(n, a->labels[i], keep, spread, (real)(scale / s), (real)scale, dp);
+        return s;
+    }
+    const real *y = a->y + i * n;
+    double s = FN(dense_row)(n, p, y, keep, spread, dp, targets, linear);
+    if (dp) FN(dense_gradient)(n, y, keep, spread, (real)(scale * *targets / s), (real)scale, dp);
+    return s;
+}
+
+/* The same for a row of at most VL columns, as most are, which stays in the registers. */
+ALWAYS_INLINE double FN(short_row)(const FN(entropy_args) *a, int64_t i, vmask m, vec lanes, real keep, real spread,
+                                   double scale, double *targets, double *linear)
+{
+    int64_t n = a->d->cols;
+    vec x = FN(load_or_lowest)(a->p + i * n, m);
+    vec z = v_sub(x, v_set1(v_reduce_max(x))), e = v_keep(m, FN(v_exp)(z));
+    double s = wide_reduce(wide_add(wide_zero(), e));
+    vec y = a->labels ? v_keep(v_eq(lanes, v_set1((real)a->labels[i])), v_set1(1)) : v_load_mask(a->y + i * n, m);
+    vec t = v_keep(m, v_fma(v_set1(keep), y, v_set1(spread)));
+    *targets = a->labels ? 1 : wide_reduce(wide_add(wide_zero(), t));
+    *linear = wide_reduce(FN(add_targets)(wide_zero(), t, z));
+    if (a->dp) {
+        vec d = v_mul(v_set1((real)(scale * *targets / s)), e);
+        v_store_mask(a->dp + i * n, m, v_fnma(v_set1((real)scale), t, d));
+    }
+    return s;
+}
+
 static void FN(entropy_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
 {
     const FN(entropy_args) *a = args;
     int64_t n = a->d->cols;
     real keep = (real)(1 - a->d->param), spread = (real)(a->d->param / (double)n);
-    real others[VL], weights[VL]; /* S - 1 and its weight, of up to VL rows */
+    real others[VL], weights[VL], lane[VL]; /* S - 1 and its weight, of up to VL rows; 0, 1, 2, ... */
+    for (int l = 0; l < VL; l++) lane[l] = (real)l;
+    vec lanes = v_load(lane);
+    vmask m = mask_first(n < VL ? n : VL);
     int64_t waiting = 0;
     double sum = 0;
     for (int64_t i = begin; i < end; i++) {
-        const real *p = a->p + i * n, *y = a->labels ? NULL : a->y + i * n;
-        real *dp = a->dp ? a->dp + i * n : NULL;
-        double w = a->w ? (double)a->w[i] : 1, scale = a->d->scale * w, targets = 1, linear;
-        double s = y ? FN(dense_row)(n, p, y, keep, spread, dp, &targets, &linear)
-                     : FN(label_row)(n, p, a->labels[i], keep, spread, dp, &linear);
-        if (dp && y)
-            FN(dense_gradient)(n, y, keep, spread, (real)(scale * targets / s), (real)scale, dp);
-        else if (dp)
-            FN(label_gradient)(n, a->labels[i], keep, spread, (real)(scale / s), (real)scale, dp);
+        double w = a->w ? (double)a->w[i] : 1, scale = a->d->scale * w, targets, linear;
+        double s = n <= VL ? FN(short_row)(a, i, m, lanes, keep, spread, scale, &targets, &linear)
+                           : FN(long_row)(a, i, keep, spread, scale, &targets, &linear);
         sum -= w * linear;
         others[waiting] = (real)(s - 1);
         weights[waiting++] = (real)(w * targets);
         if (waiting == VL || i + 1 == end) {
-            vmask m = mask_first(waiting);
-            vec logs = FN(v_log1p)(v_load_mask(others, m));
-            sum += wide_reduce(wide_fma(wide_zero(), logs, v_load_mask(weights, m)));
+            vmask full = mask_first(waiting);
+            vec logs = FN(v_log1p)(v_load_mask(others, full));
+            sum += wide_reduce(wide_fma(wide_zero(), logs, v_load_mask(weights, full)));
             waiting = 0;
         }
     }

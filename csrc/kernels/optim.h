@@ -179,12 +179,20 @@ static void FN(optim_adagrad)(const fnn_ctx *cx, int64_t n, const fnn_optim *h, 
     FN(optim_run)(cx, n, h, FN(adagrad_range), p, g, square, NULL, NULL);
 }
 
+/* base^n: libm's pow costs more than the step of a small network. */
+static double FN(power)(double base, int64_t n)
+{
+    double y = 1;
+    for (; n > 0; n >>= 1, base *= base)
+        if (n & 1) y *= base;
+    return y;
+}
+
 static void FN(optim_adam)(const fnn_ctx *cx, int64_t n, const fnn_optim *h, real *p, const real *g, real *m, real *v)
 {
     FN(optim_args) a = FN(optim_constants)(h);
-    double step = (double)h->step;
-    a.step_rate = (real)(h->learning_rate / (1 - pow(h->beta1, step)));
-    a.root_correction = (real)(1 / sqrt(1 - pow(h->beta2, step)));
+    a.step_rate = (real)(h->learning_rate / (1 - FN(power)(h->beta1, h->step)));
+    a.root_correction = (real)(1 / sqrt(1 - FN(power)(h->beta2, h->step)));
     a.keep = 1;
     if (h->decoupled) {
         a.keep = (real)(1 - h->learning_rate * h->weight_decay);

@@ -1,12 +1,14 @@
 /* random.h: random numbers by position: value i depends on the key and i alone, whatever the target, the threads, or
  * the stretch that is asked for.
  *
- * PHILOX_LANES blocks make one tile of values, laid out word by word so that nothing is transposed: with 32 bits a value
- * (float, and dropout in both precisions) value i is word i / PHILOX_LANES % 4 of block i % PHILOX_LANES of its tile;
- * a double takes two words. Tiles are made whole; the end of the last one is dropped. */
+ * TILE_BLOCKS blocks make one tile of values, laid out word by word so that nothing is transposed: with 32 bits a value
+ * (float, and dropout in both precisions) value i is word i / TILE_BLOCKS % 4 of block i % TILE_BLOCKS of its tile; a
+ * double takes two words. Tiles are made whole; the end of the last one is dropped. */
 
 #undef TILE
-#define TILE (4 * PHILOX_LANES)
+#undef TILE_BLOCKS
+#define TILE_BLOCKS 16
+#define TILE (4 * TILE_BLOCKS)
 #undef REAL_TILE
 #define REAL_TILE (REAL_BITS == 32 ? TILE : TILE / 2)
 
@@ -21,20 +23,49 @@ typedef struct {
     real *y;
 } FN(random_args);
 
+typedef uint32_t FN(half_words) __attribute__((vector_size(sizeof(vwords) / 2)));
+
+/* Word w of block l of the tile goes to word[w * TILE_BLOCKS + l]. The upper halves of the lanes hold what the products
+ * left there: only the lower halves count. */
+static void FN(philox_tile)(const fnn_key *key, uint64_t tile, uint32_t *word)
+{
+    enum { LANES = sizeof(vwords) / sizeof(uint64_t) };
+    const vwords zero = {0}, m0 = zero + PHILOX_MULTIPLIER_0, m1 = zero + PHILOX_MULTIPLIER_1;
+    for (int group = 0; group < TILE_BLOCKS; group += LANES) {
+        vwords x[4] = {zero, zero, zero + (uint32_t)key->stream, zero + (key->stream >> 32)};
+        uint32_t k0 = (uint32_t)key->seed, k1 = (uint32_t)(key->seed >> 32);
+        uint64_t counters[LANES];
+        for (int l = 0; l < LANES; l++) counters[l] = tile * TILE_BLOCKS + (uint64_t)(group + l);
+        memcpy(&x[0], counters, sizeof x[0]);
+        x[1] = x[0] >> 32;
+        for (int r = 0; r < PHILOX_ROUNDS; r++) {
+            vwords a = words_mul(x[0], m0), b = words_mul(x[2], m1);
+            x[0] = (b >> 32) ^ x[1] ^ k0;
+            x[1] = b;
+            x[2] = (a >> 32) ^ x[3] ^ k1;
+            x[3] = a;
+            k0 += PHILOX_WEYL_0;
+            k1 += PHILOX_WEYL_1;
+        }
+        for (int w = 0; w < 4; w++) {
+            FN(half_words) low = __builtin_convertvector(x[w], FN(half_words));
+            memcpy(word + w * TILE_BLOCKS + group, &low, sizeof low);
+        }
+    }
+}
+
 /* A tile of uniform numbers in [0, 1): 24 bits for float, 53 for double. */
 static void FN(uniform_tile)(const fnn_key *key, uint64_t tile, real *u)
 {
-    philox_words r;
-    philox(key, tile * PHILOX_LANES, &r);
+    uint32_t word[TILE];
+    FN(philox_tile)(key, tile, word);
 #if REAL_BITS == 32
-    for (int w = 0; w < 4; w++)
-        for (int l = 0; l < PHILOX_LANES; l++)
-            u[w * PHILOX_LANES + l] = (float)(int32_t)(r.word[w][l] >> 8) * 0x1p-24f;
+    for (int i = 0; i < TILE; i++) u[i] = (float)(int32_t)(word[i] >> 8) * 0x1p-24f;
 #else
     for (int w = 0; w < 2; w++)
-        for (int l = 0; l < PHILOX_LANES; l++) {
-            double high = (int32_t)(r.word[2 * w][l] >> 5), low = (int32_t)(r.word[2 * w + 1][l] >> 6);
-            u[w * PHILOX_LANES + l] = (high * 0x1p26 + low) * 0x1p-53;
+        for (int l = 0; l < TILE_BLOCKS; l++) {
+            double high = (int32_t)(word[2 * w * TILE_BLOCKS + l] >> 5), low = (int32_t)(word[(2 * w + 1) * TILE_BLOCKS + l] >> 6);
+            u[w * TILE_BLOCKS + l] = (high * 0x1p26 + low) * 0x1p-53;
         }
 #endif
 }
@@ -62,19 +93,19 @@ static void FN(uniform_range)(void *args, int64_t begin, int64_t end, int64_t ch
 static void FN(pair_tile)(const fnn_key *key, uint64_t tile, real *u1, real *u2)
 {
 #if REAL_BITS == 32
-    philox_words r;
-    philox(key, tile * PHILOX_LANES, &r);
+    uint32_t word[TILE];
+    FN(philox_tile)(key, tile, word);
     for (int w = 0; w < 2; w++)
-        for (int l = 0; l < PHILOX_LANES; l++) {
-            u1[w * PHILOX_LANES + l] = (float)r.word[2 * w][l] * 0x1p-32f + 0x1p-33f;
-            u2[w * PHILOX_LANES + l] = (float)(int32_t)(r.word[2 * w + 1][l] >> 8) * 0x1p-24f;
+        for (int l = 0; l < TILE_BLOCKS; l++) {
+            u1[w * TILE_BLOCKS + l] = (float)word[2 * w * TILE_BLOCKS + l] * 0x1p-32f + 0x1p-33f;
+            u2[w * TILE_BLOCKS + l] = (float)(int32_t)(word[(2 * w + 1) * TILE_BLOCKS + l] >> 8) * 0x1p-24f;
         }
 #else
     double u[REAL_TILE];
     FN(uniform_tile)(key, tile, u);
-    for (int l = 0; l < PHILOX_LANES; l++) {
+    for (int l = 0; l < TILE_BLOCKS; l++) {
         u1[l] = u[l] + 0x1p-54;
-        u2[l] = u[PHILOX_LANES + l];
+        u2[l] = u[TILE_BLOCKS + l];
     }
 #endif
 }
@@ -110,9 +141,8 @@ static void FN(dropout_range)(void *args, int64_t begin, int64_t end, int64_t ch
     const FN(random_args) *a = args;
     (void)chunk;
     for (int64_t tile = begin; tile < end; tile++) {
-        philox_words r;
-        philox(a->key, (uint64_t)tile * PHILOX_LANES, &r);
-        const uint32_t *bits = &r.word[0][0];
+        uint32_t bits[TILE];
+        FN(philox_tile)(a->key, (uint64_t)tile, bits);
         const real *x = a->x + tile * TILE;
         real *y = a->y + tile * TILE;
         int64_t n = FN(tile_length)(a->n, tile, TILE), i = 0;

@@ -58,6 +58,8 @@ ALWAYS_INLINE vmask mask_at_least(const uint32_t *p, uint32_t t)
     return AS_REAL(_mm256_cvtepi32_epi64(_mm_cmpeq_epi32(a, _mm_max_epu32(a, _mm_set1_epi32((int32_t)t)))));
 #endif
 }
+typedef uint64_t vwords __attribute__((vector_size(32)));
+ALWAYS_INLINE vwords words_mul(vwords a, vwords b) { return (vwords)_mm256_mul_epu32((__m256i)a, (__m256i)b); }
 
 ALWAYS_INLINE vec v_zero(void) { return OP(setzero)(); }
 ALWAYS_INLINE vec v_set1(real a) { return OP(set1)(a); }

@@ -38,6 +38,8 @@ ALWAYS_INLINE vmask mask_at_least(const uint32_t *p, uint32_t t)
     return _mm256_cmpge_epu32_mask(_mm256_loadu_si256((const __m256i *)p), _mm256_set1_epi32((int32_t)t));
 #endif
 }
+typedef uint64_t vwords __attribute__((vector_size(64)));
+ALWAYS_INLINE vwords words_mul(vwords a, vwords b) { return (vwords)_mm512_mul_epu32((__m512i)a, (__m512i)b); }
 
 ALWAYS_INLINE vec v_zero(void) { return OP(setzero)(); }
 ALWAYS_INLINE vec v_set1(real a) { return OP(set1)(a); }

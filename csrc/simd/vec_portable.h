@@ -64,6 +64,8 @@ ALWAYS_INLINE vmask mask_at_least(const uint32_t *p, uint32_t t)
     for (int i = 0; i < VL; i++) m[i] = -(p[i] >= t);
     return m;
 }
+typedef uint64_t vwords __attribute__((vector_size(16)));
+ALWAYS_INLINE vwords words_mul(vwords a, vwords b) { return (a & UINT32_MAX) * (b & UINT32_MAX); }
 
 ALWAYS_INLINE vec v_zero(void) { return (vec){0}; }
 /* a - 0, not a + 0, which would lose the sign of -0 */

@@ -29,6 +29,10 @@
 
 #define mask_at_least FN(mask_at_least) /* (p, t): lanes l whose 32-bit p[l] >= t, unsigned; reads VL of them */
 
+/* Unsigned 64-bit lanes, for which C's own operators do but for the product of the lower halves. */
+#define vwords FN(vwords)
+#define words_mul FN(words_mul) /* (a, b) */
+
 #define v_zero FN(v_zero) /* () */
 #define v_set1 FN(v_set1) /* (real) */
 

@@ -16,16 +16,31 @@ static void test_known_answers(void)
         {~0ull, ~0ull, ~0ull, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
         {0x299f31d0a4093822, 0x0370734413198a2e, 0x85a308d3243f6a88, {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
     };
-    for (int i = 0; i < COUNT(rows); i++)
-        for (uint64_t lane = 0; lane < PHILOX_LANES; lane += PHILOX_LANES - 1) {
-            philox_words r;
-            fnn_key key = {rows[i].seed, rows[i].stream};
-            philox(&key, rows[i].block - lane, &r);
-            int same = 1;
-            for (int w = 0; w < 4; w++) same &= r.word[w][lane] == rows[i].words[w];
-            CHECK(same, "row %d, lane %d: %08x %08x %08x %08x", i, (int)lane, r.word[0][lane], r.word[1][lane],
-                  r.word[2][lane], r.word[3][lane]);
-        }
+    for (int i = 0; i < COUNT(rows); i++) {
+        fnn_key key = {rows[i].seed, rows[i].stream};
+        uint32_t word[4];
+        philox(&key, rows[i].block, word);
+        CHECK(memcmp(word, rows[i].words, sizeof word) == 0, "row %d: %08x %08x %08x %08x", i, word[0], word[1], word[2],
+              word[3]);
+    }
+}
+
+/* The layout that kernels/random.h promises: tiles of 16 blocks, word by word. */
+static void test_layout(const fnn_target *t)
+{
+    fnn_key key = {0x299f31d0a4093822, 0x0370734413198a2e};
+    fnn_ctx cx = {.threads = 1};
+    int same = 1;
+    TABLE(t)->random_uniform(&cx, &key, 1000, 0, 1, values);
+    for (int i = 0; i < 1000; i++) {
+        int tile = REAL_BITS == 32 ? 64 : 32, within = i % tile, w = within / 16 * (REAL_BITS / 32);
+        uint32_t word[4];
+        philox(&key, (uint64_t)(i / tile * 16 + within % 16), word);
+        long double want = REAL_BITS == 32 ? ldexpl(word[w] >> 8, -24)
+                                           : ldexpl(word[w] >> 5, -27) + ldexpl(word[(w + 1) % 4] >> 6, -53);
+        same &= (long double)values[i] == want;
+    }
+    CHECK(same, "f%d %s: uniform numbers differ from plain Philox", REAL_BITS, t->name);
 }
 
 static void make(const fnn_target *t, int threads, int kind, const fnn_key *key, int64_t n, real *y)
@@ -180,6 +195,7 @@ SUITE(random)
     }
     test_positions(targets, count);
     for (int t = 0; t < count; t++) {
+        test_layout(targets[t]);
         test_moments(targets[t], 0, 0.5, 25.0 / 12, 625.0 / 80);
         test_moments(targets[t], 1, 0.5, 4, 48);
         test_moments(targets[t], 2, 1, 1.0 / 3, 0.75 * pow(1.0 / 3, 4) + 0.25);
