@@ -29,7 +29,7 @@ def transposed(matrix):
     return list(zip(*matrix, strict=True))
 
 
-# ---- activations: y = f(x) on a row, and dx from dy and y (silu: x) ---------------------------------------------------------
+# ---- activations: y = f(x) on a row, and dx from dy and y (silu: x) --------------------------------------------------
 
 
 def linear(x):

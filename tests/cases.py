@@ -1,0 +1,123 @@
+"""One table of layer x configuration x input shape, over which test_cases.py runs the whole battery.
+
+Every layer class must have a row; a layer is covered by adding one. A row's layer stands inside a small network:
+
+    6 features - Dense to the row's input shape - the layer - Flatten - Dense(2) - mse
+
+so that the gradient with respect to the layer's input is checked too, through the weights before it. A layer that joins
+several values gets one such Dense for each of its input shapes.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import fastnn as fnn
+
+FEATURES, OUTPUTS = 6, 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """A row: what to call, with which arguments, on samples of which shape; a list of shapes for layers that join."""
+
+    layer: type
+    arguments: tuple = ()
+    options: dict = field(default_factory=dict)
+    shape: tuple | list = (5,)
+
+    @property
+    def name(self):
+        inside = [short(a) for a in self.arguments] + [f"{k}={v!r}" for k, v in self.options.items()]
+        return f"{self.layer.__name__}({', '.join(inside)}) on {self.shape}"
+
+    def make(self):
+        return self.layer(*self.arguments, **self.options)
+
+    @property
+    def random(self):
+        """Whether training draws random numbers, so that it differs from prediction."""
+        return contains(self.make(), fnn.Dropout)
+
+    def network(self, dtype="float64", *, seed=3, **options):
+        """The network around the layer, with its parameters made and every bias away from zero."""
+        shapes = self.shape if isinstance(self.shape, list) else [self.shape]
+        tail = [fnn.Flatten(), fnn.Dense(OUTPUTS)]
+        fronts = [[fnn.Dense(int(np.prod(shape)), "tanh"), fnn.Reshape(shape)] for shape in shapes]
+        options = {"loss": "mse", "optimizer": "sgd", "dtype": dtype, "seed": seed, **options}
+        if isinstance(self.shape, list):
+            x = fnn.Input(FEATURES)
+            node = self.make()([chain(front, x) for front in fronts])
+            net = fnn.Network(inputs=x, outputs=chain(tail, node), **options)
+        else:
+            net = fnn.Network([*fronts[0], self.make(), *tail], input_shape=(FEATURES,), **options)
+        net.build((FEATURES,))
+        rng = np.random.default_rng(seed)
+        net.params[:] += rng.uniform(-0.2, 0.2, net.params.shape)
+        return net
+
+
+def short(argument):
+    """A constructor's argument in a test's name: a layer by its class, functions by their names."""
+    if isinstance(argument, fnn.Layer):
+        return type(argument).__name__
+    if isinstance(argument, tuple) and callable(argument[0]):
+        return "/".join(f.__name__ for f in argument)
+    return repr(argument)
+
+
+def chain(layers, node):
+    for layer in layers:
+        node = layer(node)
+    return node
+
+
+def contains(layer, kind):
+    """Whether a layer is of a kind, or a layer inside of it."""
+    return isinstance(layer, kind) or any(contains(one, kind) for one in getattr(layer, "layers", ()))
+
+
+def data(rows, dtype="float64", seed=5):
+    """X (rows, FEATURES) and y (rows, OUTPUTS), the same numbers for every dtype."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((rows, FEATURES)), rng.standard_normal((rows, OUTPUTS))
+    # rounded to float32, so that both precisions see the very same numbers
+    return tuple(a.astype("float32").astype(dtype) for a in (X, y))
+
+
+ACTIVATIONS = (
+    "linear", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "softplus", "silu", "gelu", "softmax",
+)  # fmt: skip
+
+
+CASES = [
+    *(Case(fnn.Dense, (4, name)) for name in ACTIVATIONS),
+    Case(fnn.Dense, (1,), shape=(1,)),
+    Case(fnn.Dense, (3, "tanh"), {"use_bias": False}),
+    Case(fnn.Dense, (17, "relu"), {"l1": 0.01, "l2": 0.02}, (19,)),
+    Case(fnn.Dense, (4, "tanh"), {"max_norm": 0.7}),
+    Case(fnn.Dense, (3, "sigmoid"), shape=(4, 5)),
+    Case(fnn.Dense, (3, "softmax"), shape=(2, 3, 2)),
+    Case(fnn.Dense, (4, (np.sin, np.cos))),
+    *(Case(fnn.Activation, (name,)) for name in ACTIVATIONS),
+    Case(fnn.Activation, ("leaky_relu",), {"alpha": 0.2}),
+    Case(fnn.Activation, ("elu",), {"alpha": 0.5}, (3, 4)),
+    Case(fnn.Activation, ("softmax",), shape=(3, 4)),
+    Case(fnn.Activation, ((np.sin, np.cos),), shape=(3, 4)),
+    Case(fnn.Dropout, (0.4,)),
+    Case(fnn.Dropout, (0.0,), shape=(3, 2)),
+    Case(fnn.Flatten, shape=(3, 4)),
+    Case(fnn.Flatten, shape=(5,)),
+    Case(fnn.Reshape, ((2, 6),), shape=(3, 4)),
+    Case(fnn.Reshape, ((2, -1, 3),), shape=(12,)),
+    Case(fnn.Residual, (fnn.Dense(5, "tanh"),)),
+    Case(fnn.Residual, (fnn.Dense(7, "relu"), fnn.Dense(5))),
+    Case(fnn.Residual, (fnn.Residual(fnn.Dense(5, "sigmoid")), fnn.Activation("gelu"), fnn.Dense(5))),
+    Case(fnn.Residual, (fnn.Dense(4, "tanh"),), shape=(3, 4)),
+    Case(fnn.Residual, (fnn.Dropout(0.3), fnn.Dense(5))),
+    Case(fnn.Add, shape=[(4,), (4,)]),
+    Case(fnn.Add, shape=[(2, 3), (2, 3), (2, 3)]),
+    Case(fnn.Concat, shape=[(3,), (4,)]),
+    Case(fnn.Concat, shape=[(2, 3), (2, 1), (2, 4)]),
+    Case(fnn.Concat, (), {"axis": 1}, [(2, 3), (4, 3)]),
+]

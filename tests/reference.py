@@ -1,0 +1,293 @@
+"""The specification: forward and backward of every op in plain float64 NumPy, one small pair of functions each.
+
+x, y: in and out; dx, dy: their gradients; p: predictions; n rows. Nothing here is clever, fused or in place, and
+nothing is shared with the engine, so that the two can only agree by being right. Checked by central differences itself
+(tests/test_reference.py). Optimizers and penalties are in reference_optimizers.py, whole networks in
+reference_network.py. A new op adds its pair here.
+"""
+
+import math
+
+import numpy as np
+
+# ---- dense -----------------------------------------------------------------------------------------------------------
+
+
+def dense_forward(x, weight, bias=None):
+    """y = x W + b; x (..., inputs), weight (inputs, units)."""
+    y = x @ weight
+    return y if bias is None else y + bias
+
+
+def dense_backward(dy, x, weight):
+    """Return dx, dweight, dbias."""
+    rows, drows = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
+    return dy @ weight.T, rows.T @ drows, drows.sum(axis=0)
+
+
+# ---- activations: y = f(x), and f'(x) --------------------------------------------------------------------------------
+
+SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def linear(x):
+    return x
+
+
+def linear_derivative(x):
+    return np.ones_like(x)
+
+
+def relu(x):
+    return np.where(x > 0, x, 0.0)
+
+
+def relu_derivative(x):
+    return np.where(x > 0, 1.0, 0.0)
+
+
+def leaky_relu(x, alpha=0.01):
+    return np.where(x > 0, x, alpha * x)
+
+
+def leaky_relu_derivative(x, alpha=0.01):
+    return np.where(x > 0, 1.0, alpha)
+
+
+def elu(x, alpha=1.0):
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0.0)))
+
+
+def elu_derivative(x, alpha=1.0):
+    return np.where(x > 0, 1.0, alpha * np.exp(np.minimum(x, 0.0)))
+
+
+def selu(x):
+    return SELU_SCALE * elu(x, SELU_ALPHA)
+
+
+def selu_derivative(x):
+    return SELU_SCALE * elu_derivative(x, SELU_ALPHA)
+
+
+def sigmoid(x):
+    # exp of a number that is never positive does not overflow
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1.0, e) / (1.0 + e)
+
+
+def sigmoid_derivative(x):
+    return sigmoid(x) * sigmoid(-x)
+
+
+def tanh(x):
+    return np.tanh(x)
+
+
+def tanh_derivative(x):
+    return 1.0 / np.cosh(np.clip(x, -350, 350)) ** 2
+
+
+def softplus(x):
+    return np.maximum(x, 0.0) + np.log1p(np.exp(-np.abs(x)))
+
+
+def softplus_derivative(x):
+    return sigmoid(x)
+
+
+def silu(x):
+    return x * sigmoid(x)
+
+
+def silu_derivative(x):
+    return sigmoid(x) + x * sigmoid_derivative(x)
+
+
+def gelu(x):
+    return x * 0.5 * (1.0 + _erf(x / math.sqrt(2.0)))
+
+
+def gelu_derivative(x):
+    density = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
+    return 0.5 * (1.0 + _erf(x / math.sqrt(2.0))) + x * density
+
+
+ACTIVATIONS = {
+    f.__name__: (f, derivative)
+    for f, derivative in [
+        (linear, linear_derivative),
+        (relu, relu_derivative),
+        (leaky_relu, leaky_relu_derivative),
+        (elu, elu_derivative),
+        (selu, selu_derivative),
+        (sigmoid, sigmoid_derivative),
+        (tanh, tanh_derivative),
+        (softplus, softplus_derivative),
+        (silu, silu_derivative),
+        (gelu, gelu_derivative),
+    ]
+}
+
+
+def softmax_forward(x):
+    """Over the last axis: exp(x) / sum(exp(x))."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_backward(dy, y):
+    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+
+
+def activation_forward(name, x, **options):
+    return softmax_forward(x) if name == "softmax" else ACTIVATIONS[name][0](x, **options)
+
+
+def activation_backward(name, dy, x, **options):
+    """dx from dy and the input."""
+    if name == "softmax":
+        return softmax_backward(dy, softmax_forward(x))
+    return dy * ACTIVATIONS[name][1](x, **options)
+
+
+# ---- shapes, merges, dropout -----------------------------------------------------------------------------------------
+
+
+def reshape_forward(x, shape):
+    """Rows keep; the rest of each gets another shape."""
+    return x.reshape(len(x), *shape)
+
+
+def reshape_backward(dy, x_shape):
+    return dy.reshape(x_shape)
+
+
+def flatten_forward(x):
+    return x.reshape(len(x), -1)
+
+
+def flatten_backward(dy, x_shape):
+    return dy.reshape(x_shape)
+
+
+def add_forward(*xs):
+    return np.sum(xs, axis=0)
+
+
+def add_backward(dy, count):
+    return [dy] * count
+
+
+def concat_forward(*xs, axis=-1):
+    return np.concatenate(xs, axis=axis)
+
+
+def concat_backward(dy, sizes, axis=-1):
+    return np.split(dy, np.cumsum(sizes)[:-1], axis=axis)
+
+
+def residual_forward(x, f):
+    """y = x + f(x)."""
+    return x + f(x)
+
+
+def residual_backward(dy, df):
+    """dx, where df(dy) is the gradient through f."""
+    return dy + df(dy)
+
+
+def dropout_forward(x, mask, rate):
+    """mask: where x is kept; scaled so that the expectation is x."""
+    return np.where(mask, x / (1.0 - rate), 0.0)
+
+
+def dropout_backward(dy, mask, rate):
+    return np.where(mask, dy / (1.0 - rate), 0.0)
+
+
+# ---- losses: l_i of each row and dl_i / dp ---------------------------------------------------------------------------
+# Elementwise losses are the mean over the columns of a row.
+
+
+def mse(p, y):
+    return np.mean((p - y) ** 2, axis=1), 2.0 * (p - y) / p.shape[1]
+
+
+def mae(p, y):
+    return np.mean(np.abs(p - y), axis=1), np.sign(p - y) / p.shape[1]
+
+
+def huber(p, y, delta=1.0):
+    e = p - y
+    small = np.abs(e) <= delta
+    loss = np.where(small, e * e / 2, delta * (np.abs(e) - delta / 2))
+    return loss.mean(axis=1), np.where(small, e, delta * np.sign(e)) / p.shape[1]
+
+
+def binary_cross_entropy(p, y, label_smoothing=0.0):
+    """p are logits: -(y log(sigmoid(p)) + (1 - y) log(1 - sigmoid(p))), with y smoothed towards 1/2."""
+    y = y * (1.0 - label_smoothing) + label_smoothing / 2
+    loss = y * softplus(-p) + (1.0 - y) * softplus(p)
+    return loss.mean(axis=1), (sigmoid(p) - y) / p.shape[1]
+
+
+def cross_entropy(p, y, label_smoothing=0.0):
+    """p are logits, y class ids (n,) or rows of probabilities: -sum(y log(softmax(p))), y smoothed towards 1/k."""
+    k = p.shape[1]
+    if y.ndim == 1:
+        y = np.eye(k)[y]
+    y = y * (1.0 - label_smoothing) + label_smoothing / k
+    shifted = p - p.max(axis=1, keepdims=True)
+    log_softmax = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return -(y * log_softmax).sum(axis=1), y.sum(axis=1, keepdims=True) * np.exp(log_softmax) - y
+
+
+def poisson(p, y, log_input=True):
+    """p is the logarithm of the rate, or the rate."""
+    if log_input:
+        loss, dp = np.exp(p) - y * p, np.exp(p) - y
+    else:
+        loss, dp = p - y * np.log(p + 1e-8), 1.0 - y / (p + 1e-8)
+    return loss.mean(axis=1), dp / p.shape[1]
+
+
+def gaussian_nll(p, y):
+    """p are means, then log variances s: (s + (y - m)^2 exp(-s)) / 2."""
+    m, s = np.split(p, 2, axis=1)
+    precision = np.exp(-s)
+    loss = (s + (y - m) ** 2 * precision) / 2
+    dp = np.concatenate([(m - y) * precision, (1.0 - (y - m) ** 2 * precision) / 2], axis=1)
+    return loss.mean(axis=1), dp / y.shape[1]
+
+
+def quantile(p, y, levels=(0.1, 0.5, 0.9)):
+    """One column of p a level q, y has one column: max(q e, (q - 1) e) with e = y - p."""
+    q = np.asarray(levels)
+    e = y - p
+    slope = np.where(e > 0, -q, np.where(e < 0, 1.0 - q, 0.0))
+    return np.maximum(q * e, (q - 1.0) * e).mean(axis=1), slope / p.shape[1]
+
+
+def hinge(p, y):
+    """y is -1 or 1."""
+    margin = 1.0 - y * p
+    return np.maximum(margin, 0.0).mean(axis=1), np.where(margin > 0, -y, 0.0) / p.shape[1]
+
+
+LOSSES = {
+    f.__name__: f
+    for f in (mse, mae, huber, binary_cross_entropy, cross_entropy, poisson, gaussian_nll, quantile, hinge)
+}
+
+# A loss that works on the sums before this last activation.
+FUSED = {"cross_entropy": "softmax", "binary_cross_entropy": "sigmoid"}
+
+
+def weighted_loss(name, p, y, weights=None, **options):
+    """Return sum(w l) / sum(w) and its gradient with respect to p."""
+    rows, drows = LOSSES[name](p, y, **options)
+    w = np.ones(len(p)) if weights is None else np.asarray(weights, dtype=np.float64)
+    return (w * rows).sum() / w.sum(), w[:, None] * drows / w.sum()

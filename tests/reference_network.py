@@ -1,0 +1,262 @@
+"""Whole networks by the specification: loss, gradients, prediction and training of a fastnn network in float64 NumPy.
+
+It reads a network's layers, nodes, their configuration and the weights by name, and runs reference.py over them. A
+layer's function takes its inputs and returns its output and a pullback: a function from dy to the inputs' gradients,
+which adds the weights' gradients to a dict by name. A new layer adds its function here.
+"""
+
+from functools import wraps
+
+import numpy as np
+import reference
+import reference_optimizers
+
+from fastnn import Input
+
+LAYERS = {}
+
+
+class Run:
+    """What the layers of one pass share: the weights, the masks of dropout by layer path, and the gradients to come."""
+
+    def __init__(self, weights, masks=None):
+        self.weights = {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
+        self.masks = masks
+        self.gradients = {name: np.zeros_like(w) for name, w in self.weights.items()}
+
+
+def layer(function):
+    """Registers a layer's function (run, layer, path, *xs) under the name of the layer's class."""
+    LAYERS[function.__name__] = function
+    return function
+
+
+def activated(function):
+    """Applies the layer's activation after the layer, unless only the sums before it are asked for."""
+
+    @wraps(function)
+    def with_activation(run, layer, path, *xs, logits=False):
+        z, pullback = function(run, layer, path, *xs)
+        if logits:
+            return z, pullback
+        name, options = activation_of(layer)
+        if callable(name):
+            f, derivative = layer.activation
+            return f(z), lambda dy: pullback(dy * derivative(z))
+        return (
+            reference.activation_forward(name, z, **options),
+            lambda dy: pullback(reference.activation_backward(name, dy, z, **options)),
+        )
+
+    return with_activation
+
+
+def activation_of(layer):
+    """The name (or callable) and options of a layer's last activation."""
+    activation = getattr(layer, "activation", None) or "linear"
+    if isinstance(activation, tuple):
+        return activation[0], {}
+    alpha = getattr(layer, "alpha", None)
+    return activation, {} if alpha is None else {"alpha": alpha}
+
+
+# ---- layers ----------------------------------------------------------------------------------------------------------
+
+
+@layer
+@activated
+def Dense(run, layer, path, x):
+    weight, bias = run.weights[f"{path}.weight"], run.weights.get(f"{path}.bias")
+
+    def pullback(dy):
+        dx, dweight, dbias = reference.dense_backward(dy, x, weight)
+        run.gradients[f"{path}.weight"] += dweight
+        if bias is not None:
+            run.gradients[f"{path}.bias"] += dbias
+        return [dx]
+
+    return reference.dense_forward(x, weight, bias), pullback
+
+
+@layer
+@activated
+def Activation(run, layer, path, x):
+    return x, lambda dy: [dy]
+
+
+@layer
+def Dropout(run, layer, path, x):
+    if run.masks is None:
+        return x, lambda dy: [dy]
+    mask = run.masks[path]
+    return reference.dropout_forward(x, mask, layer.rate), lambda dy: [reference.dropout_backward(dy, mask, layer.rate)]
+
+
+@layer
+def Flatten(run, layer, path, x):
+    return reference.flatten_forward(x), lambda dy: [reference.flatten_backward(dy, x.shape)]
+
+
+@layer
+def Reshape(run, layer, path, x):
+    return reference.reshape_forward(x, layer.shape), lambda dy: [reference.reshape_backward(dy, x.shape)]
+
+
+@layer
+def Add(run, layer, path, *xs):
+    return reference.add_forward(*xs), lambda dy: reference.add_backward(dy, len(xs))
+
+
+@layer
+def Concat(run, layer, path, *xs):
+    sizes = [x.shape[layer.axis] for x in xs]
+    return (
+        reference.concat_forward(*xs, axis=layer.axis),
+        lambda dy: reference.concat_backward(dy, sizes, layer.axis),
+    )
+
+
+@layer
+def Residual(run, layer, path, x):
+    y, pullback = sequence(run, layer.layers, f"{path}.", x)
+    return reference.residual_forward(x, lambda _: y), lambda dy: [
+        reference.residual_backward(dy, lambda d: pullback(d)[0])
+    ]
+
+
+# ---- networks --------------------------------------------------------------------------------------------------------
+
+
+def call(run, layer, path, *xs, logits=False):
+    """Run one layer; with `logits`, without its last activation."""
+    function = LAYERS[type(layer).__name__]
+    return function(run, layer, path, *xs, logits=True) if logits else function(run, layer, path, *xs)
+
+
+def sequence(run, layers, prefix, x):
+    """Layers one after the other; the pullback goes through them in reverse."""
+    pullbacks = []
+    for i, one in enumerate(layers):
+        x, pullback = call(run, one, f"{prefix}layers.{i}", x)
+        pullbacks.append(pullback)
+
+    def through_all(dy):
+        for pullback in reversed(pullbacks):
+            [dy] = pullback(dy)
+        return [dy]
+
+    return x, through_all
+
+
+def penalties(net, run):
+    """The sum of the layers' penalties; adds their gradients."""
+    total = 0.0
+    for path, one in named_layers(net.layers):
+        if getattr(one, "l1", 0.0) or getattr(one, "l2", 0.0):
+            name = f"{path}.weight"
+            loss, gradient = reference_optimizers.penalty(run.weights[name], one.l1, one.l2)
+            total += loss
+            run.gradients[name] += gradient
+    return total
+
+
+def named_layers(layers, prefix=""):
+    """(path, layer) of all layers, those inside of containers too."""
+    for i, one in enumerate(layers):
+        path = f"{prefix}layers.{i}"
+        yield path, one
+        yield from named_layers(getattr(one, "layers", ()), f"{path}.")
+
+
+def rows_of(array):
+    """float64, with (n,) as (n, 1)."""
+    array = np.asarray(array, dtype=np.float64)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def nodes_of(net):
+    """(input nodes, output nodes) of any network; layers in sequence become nodes here."""
+    if net._inputs is not None:
+        return net._inputs, net._outputs
+    x = node = Input(1)  # its shape is not looked at
+    for one in net.layers:
+        node = one(node)
+    return [x], [node]
+
+
+def forward(net, run, inputs, fused=()):
+    """Outputs of a network, and a pullback from their gradients; those in `fused` stop before their last activation."""
+    xs, outputs = nodes_of(net)
+    paths = {id(one): f"layers.{i}" for i, one in enumerate(net.layers)}
+    values = {x: rows_of(array) for x, array in zip(xs, inputs, strict=True)}
+    tape = []
+
+    def visit(node):
+        if node not in values:
+            sources = node.inputs if isinstance(node.inputs, list) else [node.inputs]
+            arrays = [visit(source) for source in sources]
+            logits = node in outputs and outputs.index(node) in fused
+            values[node], pullback = call(run, node.layer, paths[id(node.layer)], *arrays, logits=logits)
+            tape.append((node, sources, pullback))
+        return values[node]
+
+    results = [visit(node) for node in outputs]
+
+    def pull(gradients):
+        dys = dict(zip(outputs, gradients, strict=True))
+        for node, sources, pullback in reversed(tape):
+            for source, dx in zip(sources, pullback(dys[node]), strict=True):
+                dys[source] = dys[source] + dx if source in dys else dx
+
+    return results, pull
+
+
+def predict(net, X):
+    """The output, or the list of outputs; X is a list of arrays for several inputs."""
+    outputs, _ = forward(net, Run(net.get_weights()), X if isinstance(X, list) else [X])
+    return outputs if len(outputs) > 1 else outputs[0]
+
+
+def loss_and_gradients(net, X, y, sample_weight=None, weights=None, masks=None):
+    """Loss (penalties included) and {name: gradient} of one batch; what `net.loss_and_gradients` returns.
+
+    Several outputs: y is a list, and the loss is the sum over them.
+    """
+    run = Run(net.get_weights() if weights is None else weights, masks)
+    losses, (_, nodes) = net.losses, nodes_of(net)
+    fused = [
+        i
+        for i, (loss, node) in enumerate(zip(losses, nodes, strict=True))
+        if loss.name in reference.FUSED and activation_of(node.layer)[0] == reference.FUSED[loss.name]
+    ]
+    outputs, pull = forward(net, run, X if isinstance(X, list) else [X], fused)
+    total, gradients = penalties(net, run), []
+    for loss, p, target in zip(losses, outputs, y if isinstance(y, list) else [y], strict=True):
+        target = np.asarray(target) if loss.name == "cross_entropy" else rows_of(target)
+        value, dp = reference.weighted_loss(loss.name, p, target, sample_weight, **loss.config())
+        total += value
+        gradients.append(dp)
+    pull(gradients)
+    return total, run.gradients
+
+
+def fit(net, X, y, *, epochs=1, batch_size=32, sample_weight=None):
+    """Train in the order of the rows from the network's weights; return {name: weight} and each epoch's loss."""
+    weights = {name: np.array(w, dtype=np.float64) for name, w in net.get_weights().items()}
+    states, history = {}, []
+    limits = {
+        f"{path}.weight": one.max_norm for path, one in named_layers(net.layers) if getattr(one, "max_norm", None)
+    }
+    for _ in range(epochs):
+        losses, sizes = [], []
+        for start in range(0, len(X), batch_size):
+            rows = slice(start, start + batch_size)
+            w = None if sample_weight is None else sample_weight[rows]
+            loss, gradients = loss_and_gradients(net, X[rows], y[rows], w, weights)
+            weights = reference_optimizers.update(net.optimizer, weights, gradients, states)
+            for name, limit in limits.items():
+                weights[name] = reference_optimizers.max_norm(weights[name], limit)
+            losses.append(loss)
+            sizes.append(len(X[rows]) if w is None else w.sum())
+        history.append(np.average(losses, weights=sizes))
+    return weights, history

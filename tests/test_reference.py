@@ -1,0 +1,174 @@
+"""The specification itself: every backward against central differences of its forward, and values known by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import reference
+import reference_optimizers
+
+STEP = 1e-6
+BOUND = 1e-8  # of a central difference: STEP^2 f''' + rounding / STEP, for functions of size 1
+
+
+def numeric_gradient(f, x):
+    """Central differences of a scalar function of an array."""
+    gradient = np.empty_like(x)
+    for i in np.ndindex(x.shape):
+        old = x[i]
+        x[i] = old + STEP
+        high = f()
+        x[i] = old - STEP
+        gradient[i] = (high - f()) / (2 * STEP)
+        x[i] = old
+    return gradient
+
+
+def assert_gradient(got, f, x):
+    np.testing.assert_allclose(got, numeric_gradient(f, x), rtol=0, atol=BOUND * max(1.0, np.abs(got).max()))
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def test_dense(rng):
+    x, w, b, dy = (rng.standard_normal(shape) for shape in [(4, 2, 3), (3, 5), (5,), (4, 2, 5)])
+    dx, dw, db = reference.dense_backward(dy, x, w)
+    for got, of in [(dx, x), (dw, w), (db, b)]:
+        assert_gradient(got, lambda: (dy * reference.dense_forward(x, w, b)).sum(), of)
+
+
+@pytest.mark.parametrize("name", [*reference.ACTIVATIONS, "softmax"])
+def test_activation(name, rng):
+    # Away from zero, where relu and its like have a kink; to both sides, and into the tails.
+    x = rng.uniform(0.05, 6.0, (6, 5)) * rng.choice([-1.0, 1.0], (6, 5))
+    dy = rng.standard_normal(x.shape)
+    got = reference.activation_backward(name, dy, x)
+    assert_gradient(got, lambda: (dy * reference.activation_forward(name, x)).sum(), x)
+
+
+@pytest.mark.parametrize("name", [*reference.ACTIVATIONS, "softmax"])
+def test_activation_far_out(name):
+    x = np.array([[-1e4, -745.0, 0.0, 745.0, 1e4]])
+    with np.errstate(over="raise", invalid="raise"):
+        assert np.isfinite(reference.activation_forward(name, x)).all()
+        assert np.isfinite(reference.activation_backward(name, np.ones_like(x), x)).all()
+
+
+def test_merges_and_dropout(rng):
+    a, b, dy = rng.standard_normal((3, 2, 4)), rng.standard_normal((3, 5, 4)), rng.standard_normal((3, 7, 4))
+    for got, of in zip(reference.concat_backward(dy, [2, 5], axis=1), (a, b), strict=True):
+        assert_gradient(got, lambda: (dy * reference.concat_forward(a, b, axis=1)).sum(), of)
+    c, dy = rng.standard_normal((3, 2, 4)), rng.standard_normal((3, 2, 4))
+    for got, of in zip(reference.add_backward(dy, 2), (a, c), strict=True):
+        assert_gradient(got, lambda: (dy * reference.add_forward(a, c)).sum(), of)
+    mask = rng.random(a.shape) < 0.7
+    got = reference.dropout_backward(dy, mask, 0.3)
+    assert_gradient(got, lambda: (dy * reference.dropout_forward(a, mask, 0.3)).sum(), a)
+    got = reference.residual_backward(dy, lambda d: reference.activation_backward("tanh", d, a))
+    assert_gradient(got, lambda: (dy * reference.residual_forward(a, np.tanh)).sum(), a)
+    flat = dy.reshape(3, -1)
+    assert_gradient(reference.flatten_backward(flat, a.shape), lambda: (flat * reference.flatten_forward(a)).sum(), a)
+    assert_gradient(
+        reference.reshape_backward(flat.reshape(3, 4, 2), a.shape),
+        lambda: (flat.reshape(3, 4, 2) * reference.reshape_forward(a, (4, 2))).sum(),
+        a,
+    )
+
+
+def loss_cases():
+    rng = np.random.default_rng(11)
+    real, positive = rng.standard_normal((6, 3)), rng.uniform(0.1, 3.0, (6, 3))
+    unit, ids = rng.random((6, 3)), rng.integers(0, 3, 6)
+    rows = unit / unit.sum(axis=1, keepdims=True)
+    return [
+        ("mse", real, {}),
+        ("mae", real, {}),
+        ("huber", real, {"delta": 0.5}),
+        ("binary_cross_entropy", unit, {}),
+        ("binary_cross_entropy", unit, {"label_smoothing": 0.1}),
+        ("cross_entropy", ids, {}),
+        ("cross_entropy", ids, {"label_smoothing": 0.2}),
+        ("cross_entropy", rows, {"label_smoothing": 0.1}),
+        ("poisson", np.floor(positive), {}),
+        ("poisson", positive, {"log_input": False}),
+        ("gaussian_nll", real, {}),
+        ("quantile", real[:, :1], {"levels": (0.05, 0.5, 0.8)}),
+        ("hinge", np.sign(real), {}),
+    ]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("name", "y", "options"), loss_cases())
+def test_loss(name, y, options, weighted, rng):
+    p = rng.standard_normal((6, 6 if name == "gaussian_nll" else 3))
+    if options.get("log_input") is False:
+        p = np.abs(p) + 0.1
+    weights = rng.uniform(0.0, 2.0, 6) if weighted else None
+    _, dp = reference.weighted_loss(name, p, y, weights, **options)
+    assert_gradient(dp, lambda: reference.weighted_loss(name, p, y, weights, **options)[0], p)
+
+
+def test_losses_by_hand():
+    p, y = np.array([[1.0, 3.0]]), np.array([[2.0, 1.0]])
+
+    def loss(name, p=p, y=y, **options):
+        return pytest.approx(reference.weighted_loss(name, p, y, **options)[0], rel=1e-14)
+
+    assert loss("mse") == (1 + 4) / 2
+    assert loss("mae") == (1 + 2) / 2
+    assert loss("huber") == (0.5 + 1.5) / 2
+    assert loss("hinge", y=np.array([[1.0, -1.0]])) == (0 + 4) / 2
+    assert loss("quantile", p=np.array([[1.0, 3.0]]), y=np.array([[2.0]]), levels=(0.1, 0.9)) == (0.1 + 0.1) / 2
+    assert loss("poisson") == (math.e - 2 + math.exp(3) - 3) / 2
+    assert loss("gaussian_nll", p=np.array([[1.0, 0.0]]), y=np.array([[3.0]])) == 2
+    assert loss("cross_entropy", p=np.zeros((1, 4)), y=np.array([2])) == math.log(4)
+    assert loss("binary_cross_entropy", p=np.zeros((1, 4)), y=np.full((1, 4), 0.3)) == math.log(2)
+
+
+def test_weight_equals_repetition(rng):
+    p, y = rng.standard_normal((4, 3)), rng.standard_normal((4, 3))
+    counts = np.array([1, 3, 0, 2])
+    loss, dp = reference.weighted_loss("mse", p, y, counts)
+    repeated, drepeated = reference.weighted_loss("mse", p.repeat(counts, axis=0), y.repeat(counts, axis=0))
+    assert loss == pytest.approx(repeated, rel=1e-14)
+    np.testing.assert_allclose(dp[counts > 0], np.add.reduceat(drepeated, [0, 1, 4]), rtol=1e-13)
+
+
+def test_penalty_and_clipping(rng):
+    w = rng.standard_normal((4, 3))
+    loss, dw = reference_optimizers.penalty(w, l1=0.3, l2=0.2)
+    assert_gradient(dw, lambda: reference_optimizers.penalty(w, l1=0.3, l2=0.2)[0], w)
+    clipped = reference_optimizers.clip_by_norm({"a": w, "b": -w}, 0.5)
+    assert math.sqrt(2 * (clipped["a"] ** 2).sum()) == pytest.approx(0.5, rel=1e-5)
+    np.testing.assert_array_equal(reference_optimizers.clip_by_norm({"a": w}, 1e3)["a"], w)
+    np.testing.assert_array_equal(reference_optimizers.clip_by_value({"a": w}, 0.4)["a"], np.clip(w, -0.4, 0.4))
+    limited = reference_optimizers.max_norm(np.array([[3.0, 0.0, 0.1], [4.0, 0.0, 0.2]]), 1.0)
+    np.testing.assert_allclose(limited, [[0.6, 0.0, 0.1], [0.8, 0.0, 0.2]], rtol=1e-15)
+
+
+def test_optimizers_by_hand():
+    """The second step from p = 1 with gradients 1, then 2, by the textbook formulas."""
+    rules = reference_optimizers.OPTIMIZERS
+
+    def two_steps(name, **options):
+        state = {}
+        p = rules[name](np.array([1.0]), np.array([1.0]), state, **options)
+        return pytest.approx(rules[name](p, np.array([2.0]), state, **options)[0], rel=1e-12)
+
+    assert two_steps("sgd", learning_rate=0.1) == 1 - 0.1 - 0.2
+    assert two_steps("sgd", learning_rate=0.1, momentum=0.5) == 1 - 0.1 - 0.1 * 2.5
+    assert two_steps("sgd", learning_rate=0.1, momentum=0.5, nesterov=True) == 1 - 0.15 - 0.1 * (2 + 0.5 * 2.5)
+    assert two_steps("adagrad", learning_rate=0.1, epsilon=0.0) == 1 - 0.1 - 0.2 / math.sqrt(5)
+    assert two_steps("rmsprop", learning_rate=0.1, alpha=0.5, epsilon=0.0) == (
+        1 - 0.1 / math.sqrt(0.5) - 0.2 / math.sqrt(0.25 + 2)
+    )
+    assert two_steps("adam", learning_rate=0.1, beta1=0.5, beta2=0.5, epsilon=0.0) == (
+        1 - 0.1 - 0.1 * (1.25 / 0.75) / math.sqrt(2.25 / 0.75)
+    )
+    assert two_steps("adamw", learning_rate=0.1, weight_decay=0.5, beta1=0.0, beta2=0.0, epsilon=0.0) == (
+        (1 - 0.05 - 0.1) * 0.95 - 0.1
+    )
+    assert two_steps("rprop", learning_rate=0.1) == 1 - 0.1 - 0.12
