@@ -89,17 +89,18 @@ static void FN(run_tiles)(const FN(tile_job) *job, int64_t w, int edged, int64_t
     }
 }
 
-/* The same with the rows of A under each tile copied side by side first. Where A lies transposed, a step of k is a cache
+/* The same with the rows of A under two tiles copied side by side first. Where A lies transposed, a step of k is a cache
  * line of its own, and with rows of 4 KB all of them fall into the same few lines of L1. */
 static void FN(run_tiles_packed)(const FN(tile_job) *job, int64_t row, int64_t end, int64_t panels, int64_t next_panel,
                                  const real *a, const real *b, const real *bias, real *c)
 {
-    real strip[TALLEST_WIDE * GEMM_STEPS + VL];
-    const int64_t tiles = FN(parts_of)(end - row, TALLEST_WIDE), height = (end - row) / tiles, taller = (end - row) % tiles;
+    enum { STRIP = 2 * TALLEST_WIDE };
+    real strip[STRIP * GEMM_STEPS + VL];
+    const int64_t strips = FN(parts_of)(end - row, STRIP), height = (end - row) / strips, taller = (end - row) % strips;
     FN(tile_job) packed = *job;
     packed.row_a = 1;
-    for (int64_t tile = 0; tile < tiles; tile++) {
-        int64_t h = height + (tile < taller);
+    for (int64_t i = 0; i < strips; i++) {
+        int64_t h = height + (i < taller);
         packed.step_a = h;
         FN(pack_strip)(job->k, h, a + row * job->row_a, job->step_a, strip);
         FN(run_tiles)(&packed, TILE_WIDTH, 0, 0, h, panels, next_panel, strip, b, bias, c + row * job->ldc);

@@ -1,7 +1,7 @@
 /* bench_gemm.c: GFLOP/s of the matrix products over a table of shapes, as a share of the machine's multiply-add peak,
  * which is measured in the same run; beside a BLAS where one is given.
  *
- *   bench_gemm [--threads N] [--target NAME] [--double] [--blas LIBRARY] [--only WORD]
+ *   bench_gemm [--threads N] [--target NAME] [--double] [--blas LIBRARY] [--only WORD] [--shape M,N,K]...
  *
  * Shapes: squares, and for each layer of common networks the three products of a training step. Times are the best of
  * many short runs, ours and the BLAS's by turns; the BLAS takes its number of threads from its environment. */
@@ -14,8 +14,8 @@
 
 #include "../fastnn.h"
 
-/* Seconds; of this thread alone where it is the only one, so that other processes do not count. */
-static clockid_t clock_id = CLOCK_THREAD_CPUTIME_ID;
+/* Seconds; once the peak is known, of this thread alone where it is the only one, so that other processes do not count. */
+static clockid_t clock_id = CLOCK_MONOTONIC;
 static double now(void)
 {
     struct timespec t;
@@ -213,6 +213,8 @@ static void *find_blas(const char *path)
 int main(int argc, char **argv)
 {
     const char *target = NULL, *blas = NULL, *only = "";
+    enum { MAX_SHAPES = 32 };
+    int shapes[MAX_SHAPES][3], shape_count = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--double") == 0) bench.is_double = 1;
         else if (i + 1 == argc) return printf("%s needs a value\n", argv[i]), 2;
@@ -220,13 +222,17 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--target") == 0) target = argv[++i];
         else if (strcmp(argv[i], "--blas") == 0) blas = argv[++i];
         else if (strcmp(argv[i], "--only") == 0) only = argv[++i];
+        else if (strcmp(argv[i], "--shape") == 0 && shape_count < MAX_SHAPES
+                 && sscanf(argv[++i], "%d,%d,%d", &shapes[shape_count][0], &shapes[shape_count][1], &shapes[shape_count][2]) == 3)
+            shape_count++;
         else return printf("unknown option %s\n", argv[i]), 2;
     }
+    if (shape_count) only = "no table";
     bench.target = fnn_find_target(target);
     if (!bench.target) return printf("no such target on this CPU\n"), 2;
     if (blas && !(bench.blas = find_blas(blas))) return printf("no cblas_gemm in %s\n", blas), 2;
     bench.peak = measure_peak(bench.target->name, bench.is_double);
-    if (bench.threads > 1) clock_id = CLOCK_MONOTONIC;
+    if (bench.threads == 1) clock_id = CLOCK_THREAD_CPUTIME_ID;
     size_t bytes = (size_t)2048 * 2048 * (bench.is_double ? 8 : 4);
     bench.a = allocate(bytes);
     bench.b = allocate(bytes);
@@ -240,6 +246,8 @@ int main(int argc, char **argv)
     printf("%s, %s, %d threads; multiply-add peak of one thread %.1f GFLOP/s\n", bench.target->name,
            bench.is_double ? "double" : "float", bench.threads, 1e-9 * bench.peak);
     char name[64];
+    for (int i = 0; i < shape_count; i++)
+        for (int o = NN; o <= TN; o++) measure("shape", o, shapes[i][0], shapes[i][1], shapes[i][2]);
     for (size_t i = 0; i < sizeof squares / sizeof squares[0]; i++) {
         if (!strstr("square", only)) break;
         for (int o = NN; o <= TN; o++) measure("square", o, squares[i], squares[i], squares[i]);
