@@ -15,7 +15,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 
-COMMON = ["-std=c11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-fPIC"]
+COMMON = ["-std=c11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-fPIC", "-g0"]
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"] if os.environ.get("FASTNN_WERROR") == "1" else []
 # What Cython generates is not held to -Wextra: its unused parameters and comparisons are its own.
 ENGINE_WARNINGS = ["-Wall", "-Werror", "-Wno-unused-function"] if WARNINGS else []

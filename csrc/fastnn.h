@@ -132,6 +132,13 @@ const fnn_target *fnn_find_target(const char *name);
 /* A permutation of 0 .. n-1, a function of the key alone (Fisher-Yates). */
 void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out);
 
+/* The calling thread's floating-point mode (MXCSR, FPCR): rounding, the treatment of denormals, sticky flags. fnn_parallel
+ * hands it on to its workers. */
+unsigned fnn_fp_mode(void);
+void fnn_set_fp_mode(unsigned mode);
+/* Makes this thread take denormals as zero; returns the mode before, for fnn_set_fp_mode to restore. */
+unsigned fnn_flush_denormals(void);
+
 /* CPUs that this process may use: affinity and cgroup limits counted in. At least 1. */
 int fnn_cpu_count(void);
 /* Cache sizes in bytes; a sensible guess where the system does not tell. */

@@ -24,10 +24,6 @@
 #include <stdbool.h>
 #include <time.h>
 
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#endif
-
 enum {
     MAX_WORKERS = 255,
     STACK_BYTES = 512 << 10, /* kernels use a few KB; the sanitizers' run-times want the rest */
@@ -96,34 +92,6 @@ static bool spin_while(_Atomic int *word, int state, int64_t ns)
     return false;
 }
 
-/* ---- the floating-point mode --------------------------------------------------------------------------------- */
-
-/* Rounding and the treatment of denormals belong to a thread. Workers take the caller's, or the same sum would depend
- * on which thread made it. */
-static unsigned fp_mode(void)
-{
-#if defined(__SSE__)
-    return _mm_getcsr();
-#elif defined(__aarch64__)
-    uint64_t mode;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
-    return (unsigned)mode;
-#else
-    return 0;
-#endif
-}
-
-static void set_fp_mode(unsigned mode)
-{
-#if defined(__SSE__)
-    _mm_setcsr(mode);
-#elif defined(__aarch64__)
-    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)mode));
-#else
-    (void)mode;
-#endif
-}
-
 /* ---- workers ------------------------------------------------------------------------------------------------- */
 
 static void run_chunks(void)
@@ -155,7 +123,7 @@ static void *work(void *arg)
         if (wait_for_invitation(self) == QUIT) return NULL;
         int invited = INVITED;
         if (!atomic_compare_exchange_strong(&self->state, &invited, RUNNING)) continue; /* taken back */
-        set_fp_mode(pool.fp_mode);
+        fnn_set_fp_mode(pool.fp_mode);
         run_chunks();
         atomic_store(&self->state, IDLE);
         if (atomic_load(&pool.caller_parked)) {
@@ -252,7 +220,7 @@ void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg)
     pool.task = task;
     pool.arg = arg;
     pool.chunks = chunks;
-    pool.fp_mode = fp_mode();
+    pool.fp_mode = fnn_fp_mode();
     atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
     for (int i = 0; i < helpers; i++) set_state(&pool.workers[i], INVITED);
     run_chunks();

@@ -9,6 +9,8 @@ cdef extern from "fastnn.h":
     int fnn_targets(const fnn_target *const **list) nogil
     const fnn_target *fnn_find_target(const char *name) nogil
     void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out) nogil
+    unsigned fnn_flush_denormals() nogil
+    void fnn_set_fp_mode(unsigned mode) nogil
     int fnn_cpu_count() nogil
     size_t fnn_cache_size(int level) nogil
     void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg) nogil
@@ -18,6 +20,14 @@ cdef extern from "fastnn.h":
 
 cdef void run_parallel(int threads, int64_t chunks, fnn_task task, void *arg) noexcept nogil:
     fnn_parallel(threads, chunks, task, arg)
+
+
+cdef unsigned flush_denormals() noexcept nogil:
+    return fnn_flush_denormals()
+
+
+cdef void set_fp_mode(unsigned mode) noexcept nogil:
+    fnn_set_fp_mode(mode)
 
 
 cdef void fill_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *out) noexcept nogil:

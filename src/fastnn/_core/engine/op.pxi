@@ -14,6 +14,7 @@ cdef struct Step:
     double weight           # sum of the sample weights of the batch
     double loss             # mean loss of the batch, penalties included
     int32_t failed          # set by an op that ran Python code which raised
+    unsigned fp_mode        # the caller's floating-point mode; programs run with denormals as zero
 
 # Namespaces of the random streams of one seed, so that no two uses share numbers.
 cdef enum:

@@ -112,11 +112,13 @@ cdef class Predictor:
         self.busy = True
         memcpy(&self.x[0, 0], source, rows * self.x.shape[1] * sizeof(real))
         s.rows, s.failed = rows, 0
+        self.program.enter()
         if self.release:
             with nogil:
                 self.program.forward.forward(s)
         else:
             self.program.forward.forward(s)
+        self.program.leave()
         memcpy(target, &self.y[0, 0], rows * self.y.shape[1] * sizeof(real))
         self.busy = False
         if s.failed:

@@ -68,6 +68,7 @@ cdef class Program:
     cdef readonly double loss_sum       # over the batches since reset(): loss * weight
     cdef readonly double weight_sum
     cdef readonly double last_loss
+    cdef readonly int64_t epoch, batch  # where `train` stopped, also when it raised
     cdef public bint check_finite
 
     def __init__(self, forward, backward, update, int64_t batch_size, keep, uint64_t seed, int precision):
@@ -121,6 +122,12 @@ cdef class Program:
         s.loss = s.weight = 0.0
         s.failed = 0
 
+    cdef inline void enter(self) noexcept nogil:
+        self.step.fp_mode = flush_denormals()
+
+    cdef inline void leave(self) noexcept nogil:
+        set_fp_mode(self.step.fp_mode)
+
     cdef void count(self) noexcept nogil:
         self.last_loss = self.step.loss
         self.loss_sum += self.step.loss * self.step.weight
@@ -153,6 +160,7 @@ cdef class Program:
         cdef double deadline
         cdef int64_t batches = self.count_batches()
         with nogil:
+            self.enter()
             self.step.number = number
             deadline = seconds() + budget
             while epoch < end:
@@ -171,19 +179,28 @@ cdef class Program:
                     epoch, batch = epoch + 1, 0
                 if seconds() > deadline:
                     break
+            self.leave()
+        self.epoch, self.batch = epoch, batch
         if status == FAILED:
             self.raise_error()
         return epoch, batch, self.step.number - number, status == NON_FINITE
 
+    @property
+    def steps(self):
+        """Optimizer steps of the network when `train` stopped, also when it raised."""
+        return self.step.number
+
     def gradients(self, int64_t number):
         """Forward and backward of batch 0; returns the loss. The update ops of this mode are the penalties alone."""
         with nogil:
+            self.enter()
             self.step.number = number
             self.take(0)
             self.forward.forward(&self.step)
             if not self.step.failed:
                 self.backward.backward(&self.step)
                 self.update.forward(&self.step)
+            self.leave()
         if self.step.failed:
             self.raise_error()
         return self.step.loss
@@ -191,6 +208,7 @@ cdef class Program:
     cdef int64_t run_range(self, int64_t batch, int64_t end, double budget) noexcept nogil:
         # Forward of the batches batch, ..., end - 1 until all are done, one failed, or the time is over; returns the next.
         cdef double deadline = seconds() + budget
+        self.enter()
         while batch < end:
             self.take(batch)
             self.forward.forward(&self.step)
@@ -200,6 +218,7 @@ cdef class Program:
             batch += 1
             if seconds() > deadline:
                 break
+        self.leave()
         return batch
 
     def evaluate(self, int64_t batch, double budget):
@@ -211,7 +230,7 @@ cdef class Program:
         return batch
 
     cdef raise_error(self):
-        for op in (*self.forward.ops, *self.backward.ops):
+        for op in self.forward.ops:
             if isinstance(op, PythonOp) and op.error is not None:
                 error, op.error = op.error, None
                 raise error

@@ -2,11 +2,44 @@
 # abandoned before any parameter changes, and Program raises it to the caller.
 
 cdef class PythonOp(Op):
+    """Subclasses define run_forward and run_backward, which may raise; they run in the caller's floating-point mode."""
     cdef public object error
 
-    cdef void fail(self, Step *s, object error) noexcept:
-        self.error = error
-        s.failed = 1
+    cdef run_forward(self, Step *s):
+        pass
+
+    cdef run_backward(self, Step *s):
+        pass
+
+    cdef void guarded(self, Step *s, bint is_forward) noexcept:
+        set_fp_mode(s.fp_mode)
+        try:
+            if is_forward:
+                self.run_forward(s)
+            else:
+                self.run_backward(s)
+        except BaseException as error:
+            self.error = error
+            s.failed = 1
+        flush_denormals()
+
+    # Once an op of a step has raised, the others do not run: they would see stale values and might raise in their turn.
+    cdef void forward(self, Step *s) noexcept nogil:
+        if not s.failed:
+            with gil:
+                self.guarded(s, True)
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        if not s.failed:
+            with gil:
+                self.guarded(s, False)
+
+
+cdef read_only(array):
+    """The same memory, not to be written by the functions that get it: backward reads it again."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _checked(result, shape, what):
@@ -25,31 +58,23 @@ cdef class PythonActivation(PythonOp):
     cdef bint adds
 
     def __init__(self, b):
-        self.x, self.y, self.dx, self.dy = b.x[0], b.y, b.dx[0], b.dy
+        self.x, self.y, self.dx, self.dy = read_only(b.x[0]), b.y, b.dx[0], b.dy
         self.function, self.derivative = b.attrs["functions"]
         self.adds = b.adds[0]
 
-    cdef void forward(self, Step *s) noexcept nogil:
-        with gil:
-            try:
-                x = self.x[:s.rows]
-                self.y[:s.rows] = _checked(self.function(x), x.shape, "the activation function")
-            except BaseException as error:
-                self.fail(s, error)
+    cdef run_forward(self, Step *s):
+        x = self.x[:s.rows]
+        self.y[:s.rows] = _checked(self.function(x), x.shape, "the activation function")
 
-    cdef void backward(self, Step *s) noexcept nogil:
-        with gil:
-            if self.dx is None:
-                return
-            try:
-                x = self.x[:s.rows]
-                dx = self.dy[:s.rows] * _checked(self.derivative(x), x.shape, "the activation's derivative")
-                if self.adds:
-                    self.dx[:s.rows] += dx
-                else:
-                    self.dx[:s.rows] = dx
-            except BaseException as error:
-                self.fail(s, error)
+    cdef run_backward(self, Step *s):
+        if self.dx is None:
+            return
+        x = self.x[:s.rows]
+        dx = self.dy[:s.rows] * _checked(self.derivative(x), x.shape, "the activation's derivative")
+        if self.adds:
+            self.dx[:s.rows] += dx
+        else:
+            self.dx[:s.rows] = dx
 
 
 cdef class PythonLoss(PythonOp):
@@ -59,18 +84,17 @@ cdef class PythonLoss(PythonOp):
     cdef double share
 
     def __init__(self, b):
-        self.p, self.target, self.dp = b.x[0], b.x[1], b.dx[0]
+        self.p, self.target, self.dp = read_only(b.x[0]), read_only(b.x[1]), b.dx[0]
         self.function, self.share = b.attrs["function"], b.attrs.get("share", 1.0)
 
-    cdef void forward(self, Step *s) noexcept nogil:
+    cdef run_forward(self, Step *s):
         s.weight = <double>s.rows
-        with gil:
-            try:
-                p = self.p[:s.rows]
-                value, gradient = self.function(self.target[:s.rows], p)
-                s.loss += self.share * float(value)
-                if self.dp is not None:
-                    self.dp[:s.rows] = _checked(gradient, p.shape, "the loss function's gradient")
-                    self.dp[:s.rows] *= self.share
-            except BaseException as error:
-                self.fail(s, error)
+        p = self.p[:s.rows]
+        result = self.function(self.target[:s.rows], p)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise TypeError(f"the loss function must return (loss, gradient), got {type(result).__name__}")
+        value, gradient = result
+        s.loss += self.share * float(value)
+        if self.dp is not None:
+            self.dp[:s.rows] = _checked(gradient, p.shape, "the loss function's gradient")
+            self.dp[:s.rows] *= self.share
