@@ -163,4 +163,29 @@ static const test_case cases[] = {
     {"optim_rprop", FLAT, 4, slots, fill_rprop, run_rprop, ref_rprop, 1, 4, 0},
 };
 
-SUITE(optim) { run_cases(cases, COUNT(cases)); }
+/* Without a gradient the averages reach 0 and do not linger among the denormals. */
+static void test_fading(const fnn_target *t)
+{
+    enum { N = 37, STEPS = 100 };
+    fnn_ctx cx = {.threads = 1};
+    real p[N], g[N] = {0}, m[N], v[N], tiny = (real)(4 * (REAL_BITS == 32 ? (double)FLT_MIN : DBL_MIN));
+    fnn_optim h = {.learning_rate = 0.1, .momentum = 0.875, .beta1 = 0.875, .beta2 = 0.875, .epsilon = 1e-8};
+    int faded = 1;
+    for (int kind = 0; kind < 2; kind++) {
+        for (int i = 0; i < N; i++) p[i] = 1, m[i] = v[i] = tiny;
+        for (h.step = 2; h.step < STEPS; h.step++) {
+            if (kind == 0) TABLE(t)->optim_adam(&cx, N, &h, p, g, m, v);
+            if (kind == 1) TABLE(t)->optim_sgd(&cx, N, &h, p, g, m);
+        }
+        for (int i = 0; i < N; i++) faded &= m[i] == 0 && (kind == 1 || v[i] == 0);
+    }
+    CHECK(faded, "f%d %s: averages stay denormal", REAL_BITS, t->name);
+}
+
+SUITE(optim)
+{
+    const fnn_target *targets[8];
+    int count = usable_targets(targets);
+    run_cases(cases, COUNT(cases));
+    for (int t = 0; t < count; t++) test_fading(targets[t]);
+}
