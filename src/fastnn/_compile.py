@@ -63,9 +63,9 @@ class Compiled:
         return self._plan.array(self._arrays, value)
 
     def outputs(self):
-        """(op record, array of its output for the current batch) in the order of the forward pass, as far as it is kept."""
+        """(op record, array of its output for the current batch) in the order of the forward pass of a training program."""
         for node in self._plan.nodes:
-            if node.output is not None:
+            if node.output is not None and not node.kind.startswith("feed"):
                 yield node, self.array(node.output)[: self.program.batch_rows]
 
     def release(self):
@@ -248,6 +248,8 @@ class _Plan:
                 use((output, "data"), time)
             if not training:
                 continue
+            if node.inputs and output is not None:  # kept to the end of the forward pass, to say where a loss went wrong
+                use((output, "data"), len(self.nodes))
             is_loss = output is None and node.kind != "record"
             if not is_loss and not self.has_backward(node):
                 continue

@@ -53,8 +53,8 @@ class Trainer:
                 "converged" if converged else "stopped by a callback" if self.network.stop_training else "all epochs done"
             )
         finally:
-            self.progress.end(len(self.history.epochs))
             self.state.give(taken)
+            self.progress.end()
             self.callbacks.call("on_fit_end")
         return self.history
 
@@ -89,17 +89,20 @@ class Trainer:
         first, batches = epoch, program.batches
         losses = np.empty(end)
         rates = np.broadcast_to(np.float64(self.network.optimizer.learning_rate), (end, batches))
-        before, batch = state.epochs - epoch, 0
+        before, batch, bad = state.epochs - epoch, 0, False
         # A batch hook needs Python after every step: the shortest chunk is one step.
         by_batch = self.callbacks.wants_batches
         chunk = 0.0 if by_batch else CHUNK
         while epoch < end:
-            if by_batch:
+            if by_batch and not bad:
                 self.callbacks.call("on_batch_begin", batch)
             at = batch
-            epoch, batch, steps, bad = program.train(epoch, batch, end, before, state.steps, rates, losses, chunk)
-            state.steps, state.epochs = state.steps + steps, before + epoch
-            if by_batch and steps:
+            try:
+                bad = program.train(epoch, batch, end, before, state.steps, rates, losses, chunk)
+            finally:  # Ctrl-C strikes on the way back from the engine: the steps are done all the same
+                epoch, batch = program.epoch, program.batch
+                state.steps, state.epochs = program.steps, before + epoch
+            if by_batch and not bad:
                 self.callbacks.call("on_batch_end", at, {"loss": program.last_loss})
             if bad:
                 self._warn(compiled, epoch, batch)

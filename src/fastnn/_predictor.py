@@ -27,7 +27,8 @@ class Predictor:
             return network.predict(x, out=out)
         batch = [[a] for a in arrays] if len(arrays) > 1 else [arrays[0]]
         if out is not None:
-            network.predict(batch, out=out[None])
+            outs = _samples.several(out, len(network._state.graph.outputs), "out")
+            network.predict(batch, out=[o[None] for o in outs] if len(outs) > 1 else outs[0][None])
             return out
         result = network.predict(batch)
         return [r[0] for r in result] if isinstance(result, list) else result[0]

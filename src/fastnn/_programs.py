@@ -28,6 +28,7 @@ class State:
         self.steps = 0  # optimizer steps so far
         self.epochs = 0  # epochs so far: each has an order of its own
         self._free: list[tuple] = []
+        self._generation = 0  # of programs: those that are lent while their kind is forgotten do not come back
         self._lock = Lock()
         self.work = graph.multiply_adds()
 
@@ -35,17 +36,19 @@ class State:
         """Forgets the optimizer's slots and steps, and every program that is bound to them."""
         self.memory.slots.clear()
         self.steps = 0
-        self._free.clear()
+        self.forget_programs()
 
     def forget_programs(self):
-        self._free.clear()
+        with self._lock:
+            self._generation += 1
+            self._free.clear()
 
     def take(self, mode, batch, *, losses=(), targets=(), weighted=False, record=False, optimizer=None, threads=1):
         """A program for one caller; `give` it back. `targets` holds (kind, shape) for each output."""
         settings = () if optimizer is None else tuple(
             (name, value) for name, value in optimizer.config().items() if name != "learning_rate"
         )  # fmt: skip
-        key = (mode, batch, targets, weighted, record, settings)
+        key = (self._generation, mode, batch, targets, weighted, record, settings)
         with self._lock:
             compiled = next((self._free.pop(i)[1] for i, (known, _) in enumerate(self._free) if known == key), None)
         if compiled is None:
@@ -57,8 +60,9 @@ class State:
         """Keeps a program for the next caller."""
         taken[1].release()
         with self._lock:
-            self._free.append(taken)
-            del self._free[:-KEPT]
+            if taken[0][0] == self._generation:
+                self._free.append(taken)
+                del self._free[:-KEPT]
 
     def _compile(self, mode, batch, losses, targets, weighted, record, optimizer):
         heads = [

@@ -1,5 +1,6 @@
 """The progress line of `fit`: one line that is rewritten on a terminal, a line an epoch where that is asked for, else silence."""
 
+import shutil
 import sys
 import time
 
@@ -10,14 +11,18 @@ class Progress:
     """verbose: "auto" (a line if stderr is a terminal), 0 or False (silence), 1 or True (the line), 2 (a line an epoch)."""
 
     def __init__(self, verbose, epochs):
-        if isinstance(verbose, str) and verbose != "auto" or not isinstance(verbose, (str, bool, int)) or verbose not in ("auto", 0, 1, 2):
+        if verbose not in ("auto", 0, 1, 2):
             raise ValueError(f'verbose: expected "auto", 0, 1 or 2, got {verbose!r}')
+        self.stream = sys.stderr
         if verbose == "auto":
-            verbose = 1 if sys.stderr is not None and sys.stderr.isatty() else 0
-        self.level, self.epochs = int(verbose), epochs
+            verbose = self.stream is not None and self.stream.isatty()
+        self.level = 0 if self.stream is None else int(verbose)  # there is no stderr without a console
+        self.epochs = epochs
+        self.columns = shutil.get_terminal_size().columns - 1  # a line that wraps could not be rewritten
         self.start = time.perf_counter()
         self.last = 0.0
         self.width = 0
+        self.done = ""
 
     def update(self, epoch, batch, batches, figures):
         """Rewrites the line, a few times a second at most."""
@@ -25,29 +30,28 @@ class Progress:
         if self.level != 1 or now - self.last < INTERVAL:
             return
         self.last = now
-        done = (epoch + batch / batches) / self.epochs
-        bar = "=" * int(20 * done)
-        self._write(f"\repoch {epoch + 1}/{self.epochs} [{bar:<20}] {_text(figures)} {now - self.start:.1f} s")
+        bar = "=" * int(20 * (epoch + batch / batches) / self.epochs)
+        self._write(f"epoch {min(epoch + 1, self.epochs)}/{self.epochs} [{bar:<20}] {self._text(figures)}")
 
     def epoch_end(self, epoch, figures):
         """An epoch is over."""
+        self.done = f"epoch {epoch + 1}/{self.epochs} {self._text(figures)}"
         if self.level == 2:
-            sys.stderr.write(f"epoch {epoch + 1}/{self.epochs} {_text(figures)} {time.perf_counter() - self.start:.1f} s\n")
-        else:
-            self.update(epoch + 1 if epoch + 1 < self.epochs else epoch, 0 if epoch + 1 < self.epochs else 1, 1, figures)
-        self.figures = figures
+            self.stream.write(f"{self.done}\n")
+        self.update(epoch + 1, 0, 1, figures)
 
-    def end(self, epoch):
-        """Training is over, in whatever way: leaves the last figures on a line of their own."""
-        if self.level == 1 and epoch:
-            self._write(f"\repoch {epoch}/{self.epochs} {_text(self.figures)} {time.perf_counter() - self.start:.1f} s")
-            sys.stderr.write("\n")
+    def end(self):
+        """Training is over, in whatever way: the figures of the last whole epoch stay on a line of their own."""
+        if self.level == 1 and (self.done or self.width):
+            self._write(self.done)
+            self.stream.write("\n")
 
     def _write(self, line):
-        sys.stderr.write(line.ljust(self.width))
-        sys.stderr.flush()
+        line = line[: self.columns]
+        self.stream.write("\r" + line.ljust(self.width))
+        self.stream.flush()
         self.width = len(line)
 
-
-def _text(figures):
-    return " ".join(f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float))
+    def _text(self, figures):
+        shown = [f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float)]
+        return " ".join([*shown, f"{time.perf_counter() - self.start:.1f} s"])

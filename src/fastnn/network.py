@@ -131,7 +131,9 @@ class Network:
     def metrics(self, metrics):
         if not isinstance(metrics, (list, tuple)):
             metrics = [metrics]
-        self._metrics = [Metric.get(metric) for metric in metrics]
+        checked = [Metric.get(metric) for metric in metrics]
+        with self._exclusively():
+            self._metrics = checked
 
     def _plan(self, shapes) -> Graph:
         """The graph for inputs of these shapes."""
@@ -250,7 +252,7 @@ class Network:
 
         Raises:
             ValueError, TypeError, ShapeError: with the argument, what was expected, and what came. The network is unchanged.
-            RuntimeError: another thread is training this network.
+            RuntimeError: the network is in training already, in another thread or in a callback.
             KeyboardInterrupt: the network keeps its last completed step.
 
         Warns:
@@ -301,9 +303,9 @@ class Network:
         try:
             program.check_finite = False
             program.train(0, 0, 1, 0, state.steps, np.float64([[self.optimizer.learning_rate]]), np.empty(1), 0.0)
-            state.steps += 1
             return program.last_loss
         finally:
+            state.steps = program.steps
             state.give(taken)
 
     def loss_and_gradients(self, X, y, *, sample_weight=None):

@@ -68,7 +68,7 @@ cdef class Program:
     cdef readonly double loss_sum       # over the batches since reset(): loss * weight
     cdef readonly double weight_sum
     cdef readonly double last_loss
-    cdef readonly int64_t epoch, batch  # where `train` stopped, also when it raised
+    cdef readonly int64_t epoch, batch  # where `train` stopped
     cdef public bint check_finite
 
     def __init__(self, forward, backward, update, int64_t batch_size, keep, uint64_t seed, int precision):
@@ -154,7 +154,8 @@ cdef class Program:
 
         first_epoch: epochs of the network before epoch 0 of this fit, so that each has a random order of its own;
         number: optimizer steps before the first; learning_rates[epoch, batch]; losses[epoch] is set when an epoch is over.
-        Returns (epoch, batch, steps done, whether the loss of that batch is not finite so that the step was not taken).
+        Returns whether the loss of the next batch is not finite, so that its step was not taken. How far it came stands in
+        `epoch`, `batch` and `steps`, also when it raised.
         """
         cdef Status status = DONE
         cdef double deadline
@@ -183,11 +184,11 @@ cdef class Program:
         self.epoch, self.batch = epoch, batch
         if status == FAILED:
             self.raise_error()
-        return epoch, batch, self.step.number - number, status == NON_FINITE
+        return status == NON_FINITE
 
     @property
     def steps(self):
-        """Optimizer steps of the network when `train` stopped, also when it raised."""
+        """Optimizer steps of the network when `train` stopped."""
         return self.step.number
 
     def gradients(self, int64_t number):
