@@ -1,6 +1,6 @@
 """The progress line of `fit`: one line that is rewritten on a terminal, a line an epoch where that is asked for, else silence."""
 
-import shutil
+import os
 import sys
 import time
 
@@ -18,7 +18,7 @@ class Progress:
             verbose = self.stream is not None and self.stream.isatty()
         self.level = 0 if self.stream is None else int(verbose)  # there is no stderr without a console
         self.epochs = epochs
-        self.columns = shutil.get_terminal_size().columns - 1  # a line that wraps could not be rewritten
+        self.columns = _columns(self.stream)
         self.start = time.perf_counter()
         self.last = 0.0
         self.width = 0
@@ -55,3 +55,12 @@ class Progress:
     def _text(self, figures):
         shown = [f"{name} {value:.4g}" for name, value in figures.items() if isinstance(value, float)]
         return " ".join([*shown, f"{time.perf_counter() - self.start:.1f} s"])
+
+
+def _columns(stream):
+    """The longest line that can be rewritten, since one that wraps cannot; None where the stream has no width."""
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+        return columns - 1 if columns > 1 else None
+    except (AttributeError, OSError, ValueError):
+        return None

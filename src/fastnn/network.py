@@ -206,7 +206,7 @@ class Network:
             self._commit(state)
         try:
             yield
-        except BaseException:
+        except Exception:
             if first and not state.steps:
                 self._state = None
             raise
