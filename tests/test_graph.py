@@ -193,7 +193,7 @@ def test_concat_needs_the_other_axes_equal():
         planned_nodes([a, b], fnn.Concat()([a, b]))
 
 
-def test_a_size_that_no_memory_holds_is_refused_before_it_is_asked_for():
+def test_a_size_that_no_memory_holds_is_refused_at_once():
     with pytest.raises(MemoryError, match=r"layers\.1 \(Dense\): .* more than any memory holds"):
         planned(fnn.Dense(2**25), fnn.Dense(MAX_ELEMENTS // 2**24))
 
