@@ -47,9 +47,6 @@ typedef void (*FN(optim_op))(const FN(optim_args) *a, int used, vec g, vec s[4])
 
 ALWAYS_INLINE vec FN(decayed)(const FN(optim_args) *a, vec g, vec p) { return v_fma(v_set1(a->decay), p, g); }
 
-/* Averages of a gradient that has become 0 fade into denormals and stay there; CPUs take a hundred cycles for each. */
-ALWAYS_INLINE vec FN(flushed)(vec x) { return v_select(v_lt(v_abs(x), v_set1(REAL_MIN)), v_zero(), x); }
-
 ALWAYS_INLINE void FN(sgd_op)(const FN(optim_args) *a, int used, vec g, vec s[4])
 {
     (void)used;
@@ -60,7 +57,7 @@ ALWAYS_INLINE void FN(momentum_op)(const FN(optim_args) *a, int used, vec g, vec
     (void)used;
     vec mu = v_set1(a->momentum);
     g = FN(decayed)(a, g, s[0]);
-    s[1] = a->first ? g : FN(flushed)(v_fma(mu, s[1], g));
+    s[1] = a->first ? g : v_fma(mu, s[1], g);
     s[0] = v_fnma(v_set1(a->rate), a->nesterov ? v_fma(mu, s[1], g) : s[1], s[0]);
 }
 
@@ -69,13 +66,13 @@ ALWAYS_INLINE void FN(rmsprop_op)(const FN(optim_args) *a, int used, vec g, vec 
 {
     vec rest = v_set1(a->rest2), square;
     g = FN(decayed)(a, g, s[0]);
-    square = s[1] = FN(flushed)(v_fma(v_mul(rest, g), g, v_mul(v_set1(a->beta2), s[1])));
+    square = s[1] = v_fma(v_mul(rest, g), g, v_mul(v_set1(a->beta2), s[1]));
     if (used & THIRD_SLOT) {
-        s[3] = FN(flushed)(v_fma(rest, v_sub(g, s[3]), s[3]));
+        s[3] = v_fma(rest, v_sub(g, s[3]), s[3]);
         square = v_max(v_zero(), v_fnma(s[3], s[3], square)); /* rounding may leave it a little below 0 */
     }
     vec direction = v_div(g, v_add(v_sqrt(square), v_set1(a->epsilon)));
-    if (used & SECOND_SLOT) direction = s[2] = FN(flushed)(v_fma(v_set1(a->momentum), s[2], direction));
+    if (used & SECOND_SLOT) direction = s[2] = v_fma(v_set1(a->momentum), s[2], direction);
     s[0] = v_fnma(v_set1(a->rate), direction, s[0]);
 }
 
@@ -92,10 +89,11 @@ ALWAYS_INLINE void FN(adam_op)(const FN(optim_args) *a, int used, vec g, vec s[4
 {
     (void)used;
     g = FN(decayed)(a, g, s[0]);
-    s[1] = FN(flushed)(v_fma(v_set1(a->rest1), v_sub(g, s[1]), s[1]));
-    s[2] = FN(flushed)(v_fma(v_mul(v_set1(a->rest2), g), g, v_mul(v_set1(a->beta2), s[2])));
-    vec denominator = v_fma(v_sqrt(s[2]), v_set1(a->root_correction), v_set1(a->epsilon));
-    s[0] = v_fnma(v_set1(a->step_rate), v_div(s[1], denominator), v_mul(v_set1(a->keep), s[0]));
+    s[1] = v_fma(v_set1(a->rest1), v_sub(g, s[1]), s[1]);
+    s[2] = v_fma(v_mul(v_set1(a->rest2), g), g, v_mul(v_set1(a->beta2), s[2]));
+    /* Without the divider, which would bound this loop: 1.15 to 0.7 us for 2,410 floats. */
+    vec denominator = v_fma(v_near_sqrt(s[2]), v_set1(a->root_correction), v_set1(a->epsilon));
+    s[0] = v_fnma(v_set1(a->step_rate), v_near_div(s[1], denominator), v_mul(v_set1(a->keep), s[0]));
 }
 
 /* Riedmiller and Braun 1993, without backtracking; s[1]: previous gradient, s[2]: step sizes */

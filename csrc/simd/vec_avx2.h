@@ -73,6 +73,24 @@ ALWAYS_INLINE vec v_fnma(vec a, vec b, vec c) { return OP(fnmadd)(a, b, c); }
 ALWAYS_INLINE vec v_max(vec a, vec b) { return OP(max)(a, b); }
 ALWAYS_INLINE vec v_min(vec a, vec b) { return OP(min)(a, b); }
 ALWAYS_INLINE vec v_sqrt(vec a) { return OP(sqrt)(a); }
+#if REAL_BITS == 32
+/* An estimate and one step of Newton's method. */
+ALWAYS_INLINE vec v_near_sqrt(vec a)
+{
+    a = v_min(v_set1(FLT_MAX), v_max(v_set1(FLT_MIN), a));
+    vec r = _mm256_rsqrt_ps(a), root = v_mul(a, r);
+    return v_fma(v_mul(v_set1(0.5f), root), v_fnma(root, r, v_set1(1)), root);
+}
+ALWAYS_INLINE vec v_near_div(vec a, vec b)
+{
+    vec r = _mm256_rcp_ps(b);
+    r = v_fma(r, v_fnma(b, r, v_set1(1)), r);
+    return v_mul(a, r);
+}
+#else
+ALWAYS_INLINE vec v_near_sqrt(vec a) { return v_sqrt(a); }
+ALWAYS_INLINE vec v_near_div(vec a, vec b) { return v_div(a, b); }
+#endif
 ALWAYS_INLINE vec v_abs(vec a) { return OP(andnot)(OP(set1)((real)-0.0), a); }
 ALWAYS_INLINE vec v_neg(vec a) { return OP(xor)(a, OP(set1)((real)-0.0)); }
 ALWAYS_INLINE vec v_copysign(vec a, vec sign)

@@ -100,6 +100,8 @@ ALWAYS_INLINE vec v_sqrt(vec a)
     for (int i = 0; i < VL; i++) a[i] = REAL_BITS == 32 ? (real)sqrtf((float)a[i]) : (real)sqrt((double)a[i]);
     return a;
 }
+ALWAYS_INLINE vec v_near_sqrt(vec a) { return v_sqrt(a); }
+ALWAYS_INLINE vec v_near_div(vec a, vec b) { return v_div(a, b); }
 ALWAYS_INLINE vint FN(sign_bit)(void) { return (vint)v_set1((real)-0.0); }
 ALWAYS_INLINE vec v_abs(vec a) { return (vec)((vint)a & ~FN(sign_bit)()); }
 ALWAYS_INLINE vec v_neg(vec a) { return (vec)((vint)a ^ FN(sign_bit)()); }

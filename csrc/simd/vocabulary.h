@@ -45,6 +45,10 @@
 #define v_max FN(v_max)   /* (a, b): b where either is NaN, so v_max(limit, x) keeps the NaN of x */
 #define v_min FN(v_min)   /* likewise */
 #define v_sqrt FN(v_sqrt)
+/* To 3 units in the last place, without the divider where the target has estimates of reciprocals. The argument of the
+ * root and the divisor are 0 or normal; beyond the largest number the root stays finite. */
+#define v_near_sqrt FN(v_near_sqrt)
+#define v_near_div FN(v_near_div)
 #define v_abs FN(v_abs)
 #define v_neg FN(v_neg)
 #define v_copysign FN(v_copysign) /* (magnitude, sign) */
