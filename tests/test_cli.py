@@ -93,4 +93,4 @@ def test_info_tells_the_target_that_was_forced():
 def test_a_reader_that_closes_early_is_no_error(tmp_path):
     command = f"{sys.executable} -m fastnn demo neuron | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith("A neuron with one input") and done.stderr == ""
+    assert done.stdout.startswith("One neuron") and done.stderr == ""

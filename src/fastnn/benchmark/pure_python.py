@@ -255,8 +255,9 @@ class SGD:
 class Adam:
     """Kingma and Ba 2015, with epsilon outside of the root, as in PyTorch."""
 
-    def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8):
+    def __init__(self, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0):
         self.learning_rate, self.beta1, self.beta2, self.epsilon = learning_rate, beta1, beta2, epsilon
+        self.weight_decay = weight_decay
         self.steps = 0
         self.means = self.squares = None
 
@@ -270,6 +271,8 @@ class Adam:
         rate = self.learning_rate / (1.0 - beta1**self.steps)
         root = 1.0 / sqrt(1.0 - beta2**self.steps)
         for p, g, m, v in zip(parameters, gradients, self.means, self.squares, strict=True):
+            if self.weight_decay:
+                g = [b + self.weight_decay * a for a, b in zip(p, g, strict=True)]
             m[:] = [beta1 * a + rest1 * b for a, b in zip(m, g, strict=True)]
             v[:] = [beta2 * a + rest2 * b * b for a, b in zip(v, g, strict=True)]
             p[:] = [a - rate * b / (sqrt(c) * root + epsilon) for a, b, c in zip(p, m, v, strict=True)]

@@ -110,8 +110,8 @@ def report(figures: Figures, style: _terminal.Style):
     for activation, attempts in figures.attempts.items():
         solved, shown = sum(a.solved for a in attempts), figures.shown(activation)
         yield (
-            f"   {activation:<8}solved from {solved:2} of {len(attempts)} seeds; from seed {shown.seed}:"
-            f" {numbers(shown.outputs)}, loss {shown.loss:.4f}"
+            f"   {activation:<8}solved from {solved:2} of {len(attempts)} seeds;"
+            f" seed {shown.seed} answers {numbers(shown.outputs)}"
         )
     yield ""
     yield _terminal.paragraph(why_some_fail(figures.attempts))
