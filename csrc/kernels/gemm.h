@@ -42,7 +42,7 @@ typedef struct {
 ALWAYS_INLINE int64_t FN(least)(int64_t a, int64_t b) { return a < b ? a : b; }
 ALWAYS_INLINE int64_t FN(parts_of)(int64_t n, int64_t size) { return (n + size - 1) / size; }
 
-/* Columns of B in one packed block: with its steps, half of L2. */
+/* Columns of B in one block: with its steps, half of L2. */
 static int64_t FN(block_columns)(int64_t n)
 {
     int64_t fit = (int64_t)(fnn_cache_size(2) / 2 / sizeof(real)) / GEMM_STEPS / GEMM_PANEL;
@@ -197,7 +197,7 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
 {
     if (g->m <= 0 || g->n <= 0) return;
     int threads = FN(threads_for)(cx, g->d);
-    int64_t columns = g->packed ? FN(block_columns)(g->n) : g->n;
+    int64_t columns = FN(block_columns)(g->n);
     int64_t blocks = g->k > GEMM_STEPS ? FN(parts_of)(g->k, GEMM_STEPS) : 1;
     for (int64_t column = 0; column < g->n; column += columns)
         for (int64_t i = 0; i < blocks; i++) {
@@ -213,10 +213,13 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
 
 /* ---- the three orientations ---------------------------------------------------------------------------------- */
 
-/* Packing B costs about as much as one to two rows of C, and saves its strided rows to every row tile. */
-static int FN(worth_packing)(int64_t m, int64_t n, int64_t k)
+/* Measured: B is read from L2 as fast where it lies, so packing pays only for a B that L2 does not hold, or whose rows
+ * begin within a cache line, so that every other load touches two; and only if enough rows of C share the copy. */
+static int FN(worth_packing)(int64_t m, int64_t n, int64_t k, const real *b, int64_t ldb)
 {
-    return m >= 48 && n * k * (int64_t)sizeof(real) > (int64_t)fnn_cache_size(1) / 2;
+    if (m < 96) return 0;
+    int split = ((uintptr_t)b | (uintptr_t)ldb * sizeof(real)) % (VL * sizeof(real)) != 0;
+    return n * k * (int64_t)sizeof(real) >= (int64_t)(split ? 2 * fnn_cache_size(1) : fnn_cache_size(2));
 }
 
 static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
@@ -229,7 +232,7 @@ static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
     }
     FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = d->lda, .step_a = 1, .b = b,
                      .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc,
-                     .packed = FN(worth_packing)(d->m, d->n, d->k)};
+                     .packed = FN(worth_packing)(d->m, d->n, d->k, b, d->ldb)};
     FN(multiply)(cx, &g);
 }
 
@@ -265,6 +268,6 @@ static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
         g.a = b, g.step_a = d->ldb;
         g.b = a, g.ldb = d->lda;
     }
-    g.packed = FN(worth_packing)(g.m, g.n, g.k);
+    g.packed = FN(worth_packing)(g.m, g.n, g.k, g.b, g.ldb);
     FN(multiply)(cx, &g);
 }

@@ -57,12 +57,10 @@ ALWAYS_INLINE vec FN(load_part)(const real *p, int edged, vmask edge)
     return edged ? v_load_mask(p, edge) : v_load(p);
 }
 
-ALWAYS_INLINE void FN(store_part)(real *p, vec sum, vec bias, int32_t relu, int edged, vmask edge)
+ALWAYS_INLINE void FN(store_part)(real *p, vec a, int edged, vmask edge)
 {
-    sum = v_add(sum, bias);
-    if (relu) sum = v_max(v_zero(), sum);
-    if (edged) v_store_mask(p, edge, sum);
-    else v_store(p, sum);
+    if (edged) v_store_mask(p, edge, a);
+    else v_store(p, a);
 }
 
 #undef EACH_ROW
@@ -72,6 +70,8 @@ ALWAYS_INLINE void FN(store_part)(real *p, vec sum, vec bias, int32_t relu, int 
 #undef TILE_STEP
 #undef TILE_ADD
 #undef TILE_JOIN
+#undef TILE_ADD_BIAS
+#undef TILE_RELU
 #undef TILE_STORE
 #define EACH_ROW(X, s) \
     X(s, 0) X(s, 1) X(s, 2) X(s, 3) X(s, 4) X(s, 5) X(s, 6) X(s, 7) X(s, 8) X(s, 9) X(s, 10) X(s, 11)
@@ -107,13 +107,19 @@ ALWAYS_INLINE void FN(store_part)(real *p, vec sum, vec bias, int32_t relu, int 
     } while (0)
 #define TILE_ADD(i, j) q##i##_##j = v_add(v_add(q##i##_##j, r##i##_##j), v_add(s##i##_##j, t##i##_##j));
 #define TILE_JOIN(s, i) TILE_ADD(i, 0) TILE_ADD(i, 1) TILE_ADD(i, 2) TILE_ADD(i, 3)
+#define TILE_ADD_BIAS(s, i)                                                                                          \
+    s##i##_0 = v_add(s##i##_0, b0), s##i##_1 = v_add(s##i##_1, b1), s##i##_2 = v_add(s##i##_2, b2),                  \
+    s##i##_3 = v_add(s##i##_3, b3);
+#define TILE_RELU(s, i)                                                                                              \
+    s##i##_0 = v_max(v_zero(), s##i##_0), s##i##_1 = v_max(v_zero(), s##i##_1),                                      \
+    s##i##_2 = v_max(v_zero(), s##i##_2), s##i##_3 = v_max(v_zero(), s##i##_3);
 #define TILE_STORE(s, i)                                                                                             \
     if (h > i) {                                                                                                     \
         real *row = c + i * ldc;                                                                                     \
-        FN(store_part)(row, s##i##_0, bias0, relu, w == 1 && edged, edge);                                           \
-        if (w > 1) FN(store_part)(row + VL, s##i##_1, bias1, relu, w == 2 && edged, edge);                           \
-        if (w > 2) FN(store_part)(row + 2 * VL, s##i##_2, bias2, relu, w == 3 && edged, edge);                       \
-        if (w > 3) FN(store_part)(row + 3 * VL, s##i##_3, bias3, relu, w == 4 && edged, edge);                       \
+        FN(store_part)(row, s##i##_0, w == 1 && edged, edge);                                                        \
+        if (w > 1) FN(store_part)(row + VL, s##i##_1, w == 2 && edged, edge);                                        \
+        if (w > 2) FN(store_part)(row + 2 * VL, s##i##_2, w == 3 && edged, edge);                                    \
+        if (w > 3) FN(store_part)(row + 3 * VL, s##i##_3, w == 4 && edged, edge);                                    \
     }
 
 /* h, w and edged are constants where this is inlined, so that every loop over rows and vectors is straight code. */
@@ -141,14 +147,15 @@ ALWAYS_INLINE void FN(tile_body)(const int h, const int w, const int edged, cons
         EACH_ROW(TILE_JOIN, q)
     }
     for (; left > 0; left--) TILE_STEP(q);
-    vec bias0 = v_zero(), bias1 = bias0, bias2 = bias0, bias3 = bias0;
     if (bias) {
-        bias0 = FN(load_part)(bias, w == 1 && edged, edge);
-        if (w > 1) bias1 = FN(load_part)(bias + VL, w == 2 && edged, edge);
-        if (w > 2) bias2 = FN(load_part)(bias + 2 * VL, w == 3 && edged, edge);
-        if (w > 3) bias3 = FN(load_part)(bias + 3 * VL, w == 4 && edged, edge);
+        vec b0 = FN(load_part)(bias, w == 1 && edged, edge), b1 = b0, b2 = b0, b3 = b0;
+        if (w > 1) b1 = FN(load_part)(bias + VL, w == 2 && edged, edge);
+        if (w > 2) b2 = FN(load_part)(bias + 2 * VL, w == 3 && edged, edge);
+        if (w > 3) b3 = FN(load_part)(bias + 3 * VL, w == 4 && edged, edge);
+        EACH_ROW(TILE_ADD_BIAS, q)
+        (void)b1, (void)b2, (void)b3;
     }
-    const int32_t relu = job->relu;
+    if (job->relu) { EACH_ROW(TILE_RELU, q) }
     EACH_ROW(TILE_STORE, q)
 }
 

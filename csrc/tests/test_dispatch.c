@@ -10,7 +10,8 @@ static void test_affinity_counts(void)
 {
     cpu_set_t before, one;
     if (sched_getaffinity(0, sizeof before, &before) != 0) return;
-    int allowed = CPU_COUNT(&before), cpu = 0;
+    int allowed = CPU_COUNT(&before);
+    size_t cpu = 0;
     while (!CPU_ISSET(cpu, &before)) cpu++;
     CHECK(fnn_cpu_count() <= allowed, "%d CPUs, of %d allowed", fnn_cpu_count(), allowed);
     CPU_ZERO(&one);
