@@ -30,7 +30,12 @@ def draw_neuron(axes) -> None:
 def draw_vending(axes) -> None:
     figures = vending.compute()
     plot.fitted_line(
-        figures.visitors, figures.sold, lambda x: figures.descent_weight * x, axes, xlabel="visitors", ylabel="bottles sold"
+        figures.visitors,
+        figures.sold,
+        lambda x: figures.descent_weight * x,
+        axes,
+        xlabel="visitors",
+        ylabel="bottles sold",
     )
     axes.set_title(f"least squares: {figures.descent_weight:.4f} x")
 

@@ -1,6 +1,7 @@
-"""Fills in what the README shows as printed: `python docs/update_readme.py` runs the example, `--bench` the benchmark too.
+"""Fills in what the README shows as printed: the output of its example and, with `--bench`, of the benchmark.
 
-Run the benchmark on a machine that does nothing else.
+`python docs/update_readme.py [--bench]`, in an environment where the package is installed. Run the
+benchmark on a machine that does nothing else.
 """
 
 import argparse

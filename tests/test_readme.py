@@ -18,7 +18,9 @@ def block(marker):
 def test_example_prints_what_is_shown(tmp_path):
     code = block("example")
     assert 15 <= len(code.splitlines()) <= 25
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False
+    )
     assert done.stderr == ""
     assert done.stdout == block("output")
 

@@ -30,7 +30,9 @@ def dots(text):
     return image
 
 
-@pytest.mark.parametrize("encoding, style", [("utf-8", UNICODE), ("ascii", ASCII), ("latin-1", ASCII), ("cp437", ASCII)])
+@pytest.mark.parametrize(
+    "encoding, style", [("utf-8", UNICODE), ("ascii", ASCII), ("latin-1", ASCII), ("cp437", ASCII)]
+)
 def test_style_follows_the_encoding_of_the_stream(encoding, style):
     assert _terminal.style_for(io.TextIOWrapper(io.BytesIO(), encoding=encoding)) is style
 

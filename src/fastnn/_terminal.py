@@ -84,7 +84,7 @@ def plane(values, extent, points, classes, style: Style, *, title="", width=32, 
 
 
 def images(pictures, captions, style: Style) -> str:
-    """Draw small grey pictures, values in [0, 1], side by side; a pixel is two characters wide, so that it is square."""
+    """Draw small grey pictures, values in [0, 1], side by side; a pixel is two characters wide, so about square."""
     blocks = []
     for picture, caption in zip(pictures, captions, strict=True):
         rows = ["".join(_shade(pixel, style) * 2 for pixel in row) for row in np.asarray(picture, dtype=float)]

@@ -1,7 +1,8 @@
 """The command line: `python -m fastnn`, and `fastnn` where scripts are installed.
 
-Each command is a function that takes the parsed arguments and returns the exit code: 0 where all went well, 1 where the
-work failed, 2 (by argparse) where the command line was wrong. Heavy modules are imported by the command that needs them.
+Each command is a function that takes the parsed arguments and returns the exit code: 0 where all went well, 1 where
+the work failed, 2 (by argparse) where the command line was wrong. Heavy modules are imported by the command that needs
+them.
 """
 
 import argparse
@@ -53,7 +54,9 @@ def _add_demo(commands) -> None:
         description=f"Train small networks and show what they do:\n\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("name", nargs="?", type=_demo, default=demo.NAMES[0], metavar="NAME", help="default: %(default)s")
+    parser.add_argument(
+        "name", nargs="?", type=_demo, default=demo.NAMES[0], metavar="NAME", help="default: %(default)s"
+    )
     parser.add_argument("--save", type=_picture_path, metavar="FILE", help="write a picture (.png, .svg or .pdf)")
     parser.add_argument("--show", action="store_true", help="show the picture in a window")
     parser.set_defaults(run=_run_demo)

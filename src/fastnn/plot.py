@@ -12,7 +12,7 @@ _LINE = {"color": "#c8501e", "linewidth": 2}
 
 
 def render(draw, size, *, save=None, show=False):
-    """Make a figure of `size` inches, let `draw(figure)` fill it, then save it to a path, show it in a window, or both."""
+    """Make a figure of `size` inches, let `draw(figure)` fill it; save it to a path, show it in a window, or both."""
     if show:
         figure = _matplotlib("pyplot").figure(figsize=size, layout="constrained")
     else:
@@ -39,8 +39,8 @@ def plot_history(history, *, path=None):
 def history_curves(history, axes):
     """Draw the losses of a history over its epochs, and its metrics on a second axis at the right; return the axes.
 
-    `history` maps names to lists with a value for each epoch; `val_` in front of a name marks the validation data, which
-    is drawn dashed in the colour of its partner.
+    `history` maps names to lists with a value for each epoch; `val_` in front of a name marks the validation data,
+    which is drawn dashed in the colour of its partner.
     """
     losses = {name: values for name, values in history.items() if name in ("loss", "val_loss")}
     metrics = {name: values for name, values in history.items() if name not in losses and _is_curve(values)}
@@ -85,7 +85,9 @@ def decision_boundary(values, extent, points, classes, axes, *, title=""):
     0 or 1.
     """
     values, points, classes = np.asarray(values), np.asarray(points), np.asarray(classes)
-    axes.imshow(values, extent=extent, cmap="RdBu_r", vmin=0, vmax=1, alpha=0.8, aspect="equal", interpolation="bilinear")
+    axes.imshow(
+        values, extent=extent, cmap="RdBu_r", vmin=0, vmax=1, alpha=0.8, aspect="equal", interpolation="bilinear"
+    )
     if values.min() < 0.5 < values.max():
         axes.contour(values[::-1], levels=[0.5], extent=extent, colors="black", linewidths=1.2)
     for wanted, marker in ((0, "o"), (1, "s")):

@@ -119,8 +119,9 @@ def report(figures: Figures, style: _terminal.Style):
     yield f"   Neither lowers it any more: {figures.search_stopped}."
     yield ""
     yield _terminal.paragraph(
-        f"2. Gradient descent, learning rate {figures.descent_rate:.2g}: the slope says where down is, and how far to go."
-        f" After {len(figures.descent_losses)} epochs w = {figures.descent_weight:.4f}, error {figures.descent_error:.3f}.",
+        f"2. Gradient descent, learning rate {figures.descent_rate:.2g}: the slope says where down is, and how far to"
+        f" go. After {len(figures.descent_losses)} epochs w = {figures.descent_weight:.4f},"
+        f" error {figures.descent_error:.3f}.",
         hanging="   ",
     )
     yield ""

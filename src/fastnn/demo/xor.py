@@ -103,8 +103,8 @@ def plane() -> np.ndarray:
 def report(figures: Figures, style: _terminal.Style):
     """Yield the figures as text."""
     yield _terminal.paragraph(
-        f"Without a hidden layer the answers to 00, 01, 10, 11 are {numbers(figures.without_hidden)}: no line separates the"
-        " ones from the zeros, and one half everywhere is the best that is left. With two hidden neurons:"
+        f"Without a hidden layer the answers to 00, 01, 10, 11 are {numbers(figures.without_hidden)}: no line separates"
+        " the ones from the zeros, and one half everywhere is the best that is left. With two hidden neurons:"
     )
     yield ""
     for activation, attempts in figures.attempts.items():
@@ -131,10 +131,10 @@ def why_some_fail(attempts: dict[str, list[Attempt]]) -> str:
     failed = {name: [a for a in of_name if not a.solved] for name, of_name in attempts.items()}
     counts = ", ".join(f"{name} {sum(a.folded for a in f)} of {len(f)}" for name, f in failed.items())
     return (
-        "Why some seeds fail: two points with different answers end at the same hidden values, where the activation is flat,"
-        f" and without a slope nothing parts them again ({counts} failures). relu is flat on a whole side: from"
-        f" {sum(a.dead for a in failed['relu'])} seeds a hidden neuron is 0 at all four points, dead, and the other one alone"
-        " cannot fold the plane."
+        "Why some seeds fail: two points with different answers end at the same hidden values, where the activation is"
+        f" flat, and without a slope nothing parts them again ({counts} failures). relu is flat on a whole side: from"
+        f" {sum(a.dead for a in failed['relu'])} seeds a hidden neuron is 0 at all four points, dead, and the other one"
+        " alone cannot fold the plane."
     )
 
 
