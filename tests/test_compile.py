@@ -183,7 +183,7 @@ def test_what_nobody_reads_is_left_out():
 
 
 def adds(net):
-    """{(op, input or parameter role): whether its gradient is added to what is there} of the ops of the backward pass."""
+    """(op, input or parameter role, whether its gradient is added) in the order of the backward pass."""
     plan = take(net, "gradient")[1]._plan
     return [(node.kind, what, value) for (node, what), value in plan.adds.items()]
 

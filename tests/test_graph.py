@@ -168,7 +168,8 @@ def test_last_activation(layers, expected):
 @pytest.mark.parametrize(
     "layers,shape,message",
     [
-        ([fnn.Dense(2), fnn.Reshape((3, -1))], (4,), r"layers\.1 \(Reshape\) makes \(3, -1\), .* \(2,\) has 2 elements"),
+        ([fnn.Dense(2), fnn.Reshape((3, -1))], (4,),
+         r"layers\.1 \(Reshape\) makes \(3, -1\), .* \(2,\) has 2 elements"),
         ([fnn.Residual(fnn.Dense(3))], (4,), r"layers\.0 \(Residual\) adds its input \(4,\) to .* \(3,\)"),
         ([fnn.Residual(fnn.Residual(fnn.Dense(3)))], (4,), r"^layers\.0\.layers\.0 \(Residual\) adds"),
         ([fnn.Residual(fnn.Residual(fnn.Dense(1, "softmax")))], (1,),

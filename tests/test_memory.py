@@ -18,7 +18,7 @@ def assert_sound(records):
     assert len(offsets) == len(records)
     placed = [(o, o + aligned(size), first, last) for o, (size, first, last) in zip(offsets, records, strict=True)]
     for i, (start, stop, first, last) in enumerate(placed):
-        assert start % ALIGNMENT == 0 and 0 <= start and stop <= total
+        assert start % ALIGNMENT == 0 and start >= 0 and stop <= total
         for other_start, other_stop, other_first, other_last in placed[:i]:
             apart_in_time = last < other_first or other_last < first
             assert apart_in_time or stop <= other_start or other_stop <= start

@@ -14,6 +14,7 @@ from .errors import NonFiniteWarning
 from .history import History
 
 CHUNK = 0.05  # seconds between two looks at signals
+STRETCH = 100_000  # the most epochs whose losses the engine gathers at once
 
 
 class Trainer:
@@ -41,7 +42,7 @@ class Trainer:
             epoch, converged = 0, False
             while epoch < self.epochs and not converged and not self.network.stop_training:
                 self.callbacks.call("on_epoch_begin", epoch)
-                end = epoch + 1 if watched else self.epochs
+                end = epoch + 1 if watched else min(self.epochs, epoch + STRETCH)
                 losses, converged = run_epochs(taken[1], epoch, end)
                 if watched:
                     self._epoch_end(epoch, losses[0])
