@@ -8,11 +8,14 @@ import pytest
 from fastnn import datasets
 
 
-@pytest.mark.parametrize("load, x_shape, x_dtype, y_dtype", [
-    (datasets.load_celsius, (12, 1), np.float64, np.float64),
-    (datasets.load_vending, (50, 2), np.float64, np.float64),
-    (datasets.load_digits, (1797, 64), np.float32, np.int64),
-])
+@pytest.mark.parametrize(
+    "load, x_shape, x_dtype, y_dtype",
+    [
+        (datasets.load_celsius, (12, 1), np.float64, np.float64),
+        (datasets.load_vending, (50, 2), np.float64, np.float64),
+        (datasets.load_digits, (1797, 64), np.float32, np.int64),
+    ],
+)
 def test_arrays_are_as_documented(load, x_shape, x_dtype, y_dtype):
     X, y = load()
     assert X.shape == x_shape and X.dtype == x_dtype
