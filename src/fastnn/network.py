@@ -44,9 +44,9 @@ class Network:
         ShapeError: layers do not fit together.
 
     >>> import fastnn as fnn
-    >>> net = fnn.Network([fnn.Dense(2, "tanh"), fnn.Dense(1, "sigmoid")], optimizer=fnn.Adam(0.1), seed=1)
+    >>> net = fnn.Network([fnn.Dense(8, "tanh"), fnn.Dense(1, "sigmoid")], optimizer=fnn.Adam(0.1), seed=1)
     >>> X, y = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
-    >>> history = net.fit(X, y, epochs=500, batch_size=4)
+    >>> history = net.fit(X, y, epochs=200, batch_size=4)
     >>> net.predict(X).round().ravel().tolist()
     [0.0, 1.0, 1.0, 0.0]
     """

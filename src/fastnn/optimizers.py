@@ -1,6 +1,7 @@
 """Optimizers: how a gradient, or the loss alone, moves the parameters. Configuration; the rules are kernels.
 
 Definitions and defaults are PyTorch's where both exist. `slots` are vectors of the parameters' layout that the rule keeps.
+weight_decay, clip_norm and clip_value mean the same everywhere; `SGD` says what.
 """
 
 from ._config import Configured
@@ -15,10 +16,10 @@ class Optimizer(Configured, family="optimizer"):
 
     update = ""
     solver = False
-    _reserved = dict(
-        learning_rate=0.0, weight_decay=0.0, momentum=0.0, beta1=0.0, beta2=0.0, epsilon=0.0, step_min=0.0, step_max=0.0,
-        step=0, nesterov=False, centered=False, decoupled=False,
-    )  # fmt: skip
+    _reserved = {
+        "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0, "beta1": 0.0, "beta2": 0.0, "epsilon": 0.0,
+        "step_min": 0.0, "step_max": 0.0, "step": 0, "nesterov": False, "centered": False, "decoupled": False,
+    }  # fmt: skip
 
     def _shared(self, learning_rate, weight_decay, clip_norm, clip_value):
         self.learning_rate = positive(learning_rate, "learning_rate")
@@ -66,6 +67,18 @@ class RMSprop(Optimizer):
     """s = alpha s + (1 - alpha) g^2; p -= learning_rate g / (sqrt(s) + epsilon) (Tieleman and Hinton 2012).
 
     With momentum the quotient feeds a velocity; centered subtracts the squared mean gradient from s (Graves 2013).
+
+    Args:
+        learning_rate: above 0.
+        alpha: in [0, 1), how much of s stays.
+        epsilon: not below 0.
+        momentum: in [0, 1).
+        centered: whether s is the variance of the gradient in place of its mean square.
+        weight_decay, clip_norm, clip_value: as for SGD.
+
+    >>> import fastnn as fnn
+    >>> fnn.RMSprop(momentum=0.9).alpha
+    0.99
     """
 
     name = update = "rmsprop"
@@ -83,7 +96,18 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """s += g^2; p -= learning_rate g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer 2011)."""
+    """s += g^2; p -= learning_rate g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer 2011).
+
+    Args:
+        learning_rate: above 0.
+        initial_accumulator: what s starts from, not below 0.
+        epsilon: not below 0.
+        weight_decay, clip_norm, clip_value: as for SGD.
+
+    >>> import fastnn as fnn
+    >>> fnn.Adagrad(initial_accumulator=0.1).learning_rate
+    0.01
+    """
 
     name = update = "adagrad"
 
@@ -101,13 +125,18 @@ class Adam(Optimizer):
     """m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
     p -= learning_rate m' / (sqrt(v') + epsilon), m' and v' being corrected for their start at 0 (Kingma and Ba 2015).
 
+    Args:
+        learning_rate: above 0.
+        beta1, beta2: in [0, 1), how much of m and of v stays.
+        epsilon: not below 0.
+        weight_decay, clip_norm, clip_value: as for SGD.
+
     >>> import fastnn as fnn
     >>> fnn.Adam().learning_rate
     0.001
     """
 
     name = update = "adam"
-    _weight_decay = 0.0
 
     def __init__(self, learning_rate=0.001, *, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, clip_norm=None,
                  clip_value=None):  # fmt: skip
@@ -117,7 +146,16 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p -= learning_rate weight_decay p before the step (Loshchilov and Hutter 2019)."""
+    """Adam with decoupled weight decay: p -= learning_rate weight_decay p before the step (Loshchilov and Hutter 2019).
+
+    Args:
+        weight_decay: not below 0; independent of the gradient's size.
+        learning_rate, beta1, beta2, epsilon, clip_norm, clip_value: as for Adam.
+
+    >>> import fastnn as fnn
+    >>> fnn.AdamW().weight_decay
+    0.01
+    """
 
     name = "adamw"
 
@@ -133,7 +171,17 @@ class AdamW(Adam):
 class Rprop(Optimizer):
     """Each parameter has a step of its own, which grows while its gradient keeps its sign (Riedmiller and Braun 1993).
 
-    Meant for full batches. learning_rate is the first step size; the sign of the gradient alone is used.
+    Meant for full batches; the sign of the gradient alone is used.
+
+    Args:
+        learning_rate: the first step of every parameter.
+        eta_minus, eta_plus: factors of the step after a change of sign and after none; eta_minus < 1 < eta_plus.
+        step_min, step_max: bounds of the steps.
+        clip_norm, clip_value: as for SGD.
+
+    >>> import fastnn as fnn
+    >>> fnn.Rprop(0.1).step_max
+    50.0
     """
 
     name = update = "rprop"
@@ -162,6 +210,9 @@ class CoordinateSearch(Optimizer):
     One epoch tries every weight once, in order, on the loss over all the data. Training stops when an epoch finds nothing
     better. Costs two passes over the data for each weight, so it is for the smallest of networks; it is how one would begin
     without knowing derivatives.
+
+    Args:
+        step: how far a weight is moved, above 0.
 
     >>> import fastnn as fnn
     >>> fnn.CoordinateSearch(0.01).step
