@@ -54,13 +54,6 @@ static int FN(threads_for)(const fnn_ctx *cx, const fnn_gemm *d)
     return fnn_worthwhile_threads(2. * (double)d->m * (double)d->n * (double)d->k, FNN_GRAIN_FLOPS, cx->threads);
 }
 
-static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
-{
-    (void)precision, (void)threads;
-    size_t size = (size_t)(FN(least)(d->k, GEMM_STEPS) * FN(block_columns)(d->n)) * sizeof(real);
-    return (size + 63) / 64 * 64;
-}
-
 /* ---- tiles --------------------------------------------------------------------------------------------------- */
 
 /* Rows [row, end) of `panels` panels, each w vectors wide. The rows are shared out evenly: 32 of them are 6 6 5 5 5 5
@@ -209,7 +202,15 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
         }
 }
 
-#include "gemm_narrow.h"
+#include "gemm_flip.h"
+
+static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
+{
+    (void)precision, (void)threads;
+    int64_t packed_b = FN(least)(d->k, GEMM_STEPS) * FN(block_columns)(d->n);
+    int64_t packed_a = FN(flips_nt)(d) ? d->k * FN(parts_of)(d->m, GEMM_PANEL) * GEMM_PANEL : 0;
+    return ((size_t)(packed_a > packed_b ? packed_a : packed_b) * sizeof(real) + 63) / 64 * 64;
+}
 
 /* ---- the three orientations ---------------------------------------------------------------------------------- */
 
@@ -239,7 +240,7 @@ static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
 static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
     const int one_column = d->n == 1;
-    if (d->k > VL / 2 && (one_column || d->m <= 4)) {
+    if (d->k > VL / 2 && (one_column || d->m <= (d->k < 128 ? 2 : 4))) {
         for (int64_t i = 0; i < (one_column ? 1 : d->m); i++) {
             FN(dots_job) job = {.d = d, .count = one_column ? d->m : d->n, .k = d->k, .rows = one_column ? a : b,
                                 .row_stride = one_column ? d->lda : d->ldb, .x = one_column ? b : a + i * d->lda,
@@ -247,6 +248,11 @@ static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
                                 .bias_step = !one_column};
             FN(dots)(cx, &job);
         }
+        return;
+    }
+    if (!bias && d->activation == FNN_LINEAR && FN(flips_nt)(d)) {
+        FN(flipped) s = {.d = d, .a = a, .b = b, .c = c, .panels = cx->scratch, .row_b = d->ldb, .step_b = 1};
+        FN(multiply_flipped)(cx, &s);
         return;
     }
     FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = d->lda, .step_a = 1, .b = b,
@@ -257,8 +263,9 @@ static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
 
 static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
-    if (FN(is_narrow)(d) && d->n > 1 && !bias && d->activation == FNN_LINEAR) {
-        FN(multiply_narrow)(cx, d, a, b, c);
+    if (d->n > 1 && !bias && d->activation == FNN_LINEAR && FN(flips_tn)(d)) {
+        FN(flipped) s = {.d = d, .a = a, .b = b, .c = c, .row_b = 1, .step_b = d->ldb};
+        FN(multiply_flipped)(cx, &s);
         return;
     }
     FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = 1, .step_a = d->lda, .b = b,
