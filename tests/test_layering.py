@@ -109,7 +109,7 @@ def test_the_engine_knows_csrc_and_numpy_alone(path):
             if how == "cimport":
                 assert module.startswith(("libc.", "cpython.", "fastnn._core.binding")), f"{path.name}: {line}"
             else:
-                assert module == "numpy" or module.split(".")[0] in sys.stdlib_module_names, f"{path.name}: {line}"
+                assert module in ("numpy", "numpy.typing") or module.split(".")[0] in sys.stdlib_module_names, f"{path.name}: {line}"
         if match := re.match(r'\s*cdef extern from "<?([^">]+)', line):
             assert match[1] in ("fastnn.h", "precision.h", "time.h"), f"{path.name}: {line}"
 
