@@ -110,7 +110,9 @@ def _add_ends(plan, mode, heads, weighted, record):
     if mode == "predictor":
         return [], [], [], []
     graph = plan.graph
-    inputs = [OpRecord("feed" if v.kind == "real" else "feed_ids", (), v, where="input") for v in graph.inputs]
+    # Prediction checks its input batch by batch, while it is in cache and on all threads; training checked it at the edge.
+    checks = {"checks": mode == "predict"}
+    inputs = [OpRecord("feed" if v.kind == "real" else "feed_ids", (), v, attrs=checks, where="input") for v in graph.inputs]
     targets, weights, copies, losses = [], [], [], []
     for head, value in zip(heads, _loss_inputs(plan, heads, copies), strict=True):
         targets.append(OpRecord("feed" if head.target.kind == "real" else "feed_ids", (), head.target, where="target"))

@@ -24,7 +24,7 @@ _SUM_TOLERANCE = 1e-3
 # ---- arrays -----------------------------------------------------------------------------------------------------
 
 
-def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None):
+def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None, checked_later=False):
     """The samples X as a C-contiguous, finite array (n, *shape) of `dtype`; X itself where it already is one.
 
     Arguments:
@@ -32,6 +32,7 @@ def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None
         shape: the shape of one sample, or None for any.
         dtype: the NumPy dtype of the network, float32 or float64.
         name, where: what the message calls the array and the layer that reads it, as "layers.0 (Dense)".
+        checked_later: X is not searched for NaN and infinities if it can be taken as it is.
         integer: X holds token ids: whole numbers from 0 to below `limit`; the result is int32.
 
     Raises ShapeError for another shape or no samples, ValueError for NaN, infinities and values out of range (with the
@@ -46,7 +47,7 @@ def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None
     """
     if type(X) is _ndarray and X.dtype is dtype and X.shape[1:] == shape and not integer:
         flags = X.flags
-        if flags.c_contiguous and flags.aligned and len(X) and first_nonfinite(X) < 0:
+        if flags.c_contiguous and flags.aligned and len(X) and (checked_later or first_nonfinite(X) < 0):
             return X
     array = _samples(numbers(X, name), shape, name, where)
     if integer:

@@ -47,12 +47,15 @@ def several(values, count, name):
     return list(values)
 
 
-def read_inputs(X, shapes, dtype, where):
-    """Checked input arrays; `shapes` has a shape or None for each input."""
+def read_inputs(X, shapes, dtype, where, checked_later=False):
+    """Checked input arrays; `shapes` has a shape or None for each input.
+
+    checked_later: a program will look for NaN and infinities where an array is taken as it is.
+    """
     arrays = several(X, len(shapes), "X")
     names = ["X"] if len(arrays) == 1 else [f"X[{i}]" for i in range(len(arrays))]
     checked = [
-        _data.features(array, shape, dtype, name=name, where=where)
+        _data.features(array, shape, dtype, name=name, where=where, checked_later=checked_later)
         for array, shape, name in zip(arrays, shapes, names, strict=True)
     ]
     for name, array in zip(names, checked, strict=True):

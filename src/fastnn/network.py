@@ -359,11 +359,16 @@ class Network:
             if result is not None:
                 return result
         state = self._built()
-        inputs = _samples.read_inputs(X, [value.shape for value in state.graph.inputs], self.dtype, self._where())
+        shapes = [value.shape for value in state.graph.inputs]
+        inputs = _samples.read_inputs(X, shapes, self.dtype, self._where(), checked_later=True)
         n = len(inputs[0])
         batch = state.predict_batch(n) if batch_size is None else min(positive_int(batch_size, "batch_size"), n)
         outputs = _fit.empty_outputs(state, n) if out is None else self._check_out(out, state, n)
-        self._run_predict(state, inputs, outputs, n, batch, _programs.thread_count(threads))
+        try:
+            self._run_predict(state, inputs, outputs, n, batch, _programs.thread_count(threads))
+        except FloatingPointError:  # from a program that met NaN or infinity: say where, as any check would
+            _samples.read_inputs(X, shapes, self.dtype, self._where())
+            raise
         if self._predictor is None and n <= PREDICTOR_ROWS:
             self._predictor = self._make_predictor(PREDICTOR_ROWS)
         return outputs[0] if len(outputs) == 1 else outputs

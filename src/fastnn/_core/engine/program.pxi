@@ -235,4 +235,6 @@ cdef class Program:
             if isinstance(op, PythonOp) and op.error is not None:
                 error, op.error = op.error, None
                 raise error
+            if isinstance(op, Feed) and op.refused:
+                raise FloatingPointError("an input is infinite or NaN")
         raise RuntimeError("a step failed without an error")
