@@ -4,6 +4,8 @@ A family is a direct subclass of Configured made with `family="loss"`. A class e
 with a `name`; there is no list to keep. Knows nothing of arrays or engines.
 """
 
+from typing import Any, Self
+
 from .errors import unknown_name
 
 
@@ -30,12 +32,12 @@ class Configured:
 
     name = ""
     family = ""
-    known: dict = {}
+    known: dict[str, type[Any]] = {}
 
-    def __init__(self):
+    def __init__(self) -> None:
         pass
 
-    def __init_subclass__(cls, family=None, **kwargs):
+    def __init_subclass__(cls, family: str | None = None, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if family is not None:
             cls.family, cls.known = family, {}
@@ -43,7 +45,7 @@ class Configured:
             cls.known[cls.name] = cls
 
     @classmethod
-    def get(cls, spec):
+    def get(cls, spec: Any) -> Self:
         """An instance from a name, an instance, or what `from_other` of the family understands."""
         if isinstance(spec, cls):
             return spec
@@ -56,11 +58,11 @@ class Configured:
         return cls.from_other(spec)
 
     @classmethod
-    def from_other(cls, spec):
+    def from_other(cls, spec: Any) -> Self:
         """Overridden by families that also take callables or arrays."""
         raise TypeError(f"{cls.family}: expected a name or a {cls.__name__}, got {type(spec).__name__}")
 
-    def config(self) -> dict:
+    def config(self) -> dict[str, Any]:
         """The constructor's arguments as they are now: `type(x)(**x.config())` equals x.
 
         A class that takes `*layers` is rebuilt by `from_config`, which passes them by position.
@@ -68,18 +70,18 @@ class Configured:
         return {name: getattr(self, name) for name in _argument_names(type(self))}
 
     @classmethod
-    def from_config(cls, config: dict):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         """The object that `config()` describes."""
         if not _accepts_varargs(cls):
             return cls(**config)
         first, *_ = _argument_names(cls)
         return cls(*config[first], **{k: v for k, v in config.items() if k != first})
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.config() == other.config()
 
     __hash__ = object.__hash__  # layers are told apart by identity where a graph shares them
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shown = ", ".join(f"{k}={v!r}" for k, v in self.config().items())
         return f"{type(self).__name__}({shown})"

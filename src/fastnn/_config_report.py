@@ -2,9 +2,10 @@
 
 import platform
 import sys
+from typing import Any
 
 
-def show_config() -> dict:
+def show_config() -> dict[str, Any]:
     """Prints target, features, threads, precision and versions, and returns them as a dict."""
     import numpy as np
 

@@ -1,16 +1,25 @@
 """The predictor that `Network.predictor` returns."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from . import _samples
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .network import Network
 
 
 class Predictor:
     """One sample in, one prediction out, over buffers of its own."""
 
-    def __init__(self, network):
+    def __init__(self, network: Network) -> None:
         self._network = network
         self._engine = network._make_predictor(1)
 
-    def __call__(self, x, out=None):
+    def __call__(self, x: ArrayLike, out: Any = None) -> Any:
         """The prediction for one sample; x is (...) or (1, ...), and so is the result (and `out`)."""
         if self._engine is not None:
             result = self._engine.attempt(x, out)

@@ -3,6 +3,15 @@
 Only what is overridden costs anything: without a batch hook the training loop stays in the engine.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .network import Network
+
 
 class Callback:
     """Base of the callbacks; override the hooks you need.
@@ -11,24 +20,24 @@ class Callback:
     A hook that sets `self.network.stop_training = True` ends training after the epoch.
     """
 
-    network = None
+    network: Network
 
-    def on_fit_begin(self):
+    def on_fit_begin(self) -> None:
         """Before the first epoch."""
 
-    def on_fit_end(self):
+    def on_fit_end(self) -> None:
         """After the last epoch, also when training was stopped or interrupted."""
 
-    def on_epoch_begin(self, epoch):
+    def on_epoch_begin(self, epoch: int) -> None:
         """Before epoch `epoch`, counted from 0 in this fit."""
 
-    def on_epoch_end(self, epoch, logs):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """After an epoch, with its figures."""
 
-    def on_batch_begin(self, batch):
+    def on_batch_begin(self, batch: int) -> None:
         """Before a batch, counted from 0 in this epoch."""
 
-    def on_batch_end(self, batch, logs):
+    def on_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
         """After a batch, with its loss."""
 
 
@@ -37,7 +46,7 @@ class LambdaCallback(Callback):
 
     HOOKS = ("on_fit_begin", "on_fit_end", "on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
 
-    def __init__(self, **hooks):
+    def __init__(self, **hooks: Callable[..., object]) -> None:
         for name, function in hooks.items():
             if name not in self.HOOKS:
                 raise TypeError(f"unknown hook {name!r}; known: {', '.join(self.HOOKS)}")

@@ -1,5 +1,13 @@
 """History: what `fit` returns."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import ItemsView, Iterator, KeysView, ValuesView
+    from os import PathLike
+
 
 class History:
     """The figures of each epoch: `history["loss"]` is a list, `history.epochs` the numbers of the epochs.
@@ -7,10 +15,10 @@ class History:
     Iterates like a mapping (`keys`, `items`, `in`). `stop_reason` says why training ended.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.epochs: list[int] = []
         self.stop_reason = ""
-        self._figures: dict[str, list] = {}
+        self._figures: dict[str, list[Any]] = {}
 
     def add(self, epoch, figures):
         """Appends the figures of one epoch."""
@@ -24,35 +32,35 @@ class History:
         for name, values in figures.items():
             self._figures.setdefault(name, []).extend(values)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> list[Any]:
         if name not in self._figures:
             raise KeyError(f"{name!r} was not recorded; there is {', '.join(self._figures) or 'nothing yet'}")
         return self._figures[name]
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._figures
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._figures)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._figures)
 
-    def keys(self):
+    def keys(self) -> KeysView[str]:
         return self._figures.keys()
 
-    def values(self):
+    def values(self) -> ValuesView[list[Any]]:
         return self._figures.values()
 
-    def items(self):
+    def items(self) -> ItemsView[str, list[Any]]:
         return self._figures.items()
 
-    def plot(self, *, path=None):
+    def plot(self, *, path: str | PathLike[str] | None = None) -> Any:
         """The learning curves as a picture (needs matplotlib); saved where `path` is given. Returns the figure."""
         from .plot import plot_history
 
         return plot_history(self, path=path)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         last = ", ".join(f"{k}={v[-1]:.4g}" if isinstance(v[-1], float) else f"{k}=..." for k, v in self._figures.items())
         return f"<History of {len(self.epochs)} epochs: {last}>"

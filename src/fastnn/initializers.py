@@ -5,6 +5,7 @@ changed. Which initializer suits which activation is answered here too (`default
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Initializer(Configured, family="initializer"):
     array([0., 0., 0.], dtype=float32)
     """
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         raise NotImplementedError(f"{type(self).__name__} does not say how it makes values")
 
     @classmethod
@@ -71,13 +72,13 @@ class _VarianceScaling(Initializer):
 
 
 class _ScaledUniform(_VarianceScaling):
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         limit = math.sqrt(3.0) * self.deviation(shape)  # uniform on [-a, a] has variance a^2 / 3
         return random_uniform(shape, -limit, limit, *key, dtype)
 
 
 class _ScaledNormal(_VarianceScaling):
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         return random_normal(shape, 0.0, self.deviation(shape), *key, dtype)
 
 
@@ -149,10 +150,10 @@ class Orthogonal(Initializer):
 
     name = "orthogonal"
 
-    def __init__(self, gain=1.0):
+    def __init__(self, gain: float = 1.0) -> None:
         self.gain = finite(gain, "gain")
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         if len(shape) < 2:
             raise ShapeError(f"orthogonal needs a matrix, got the shape {tuple(shape)}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
@@ -168,10 +169,10 @@ class Constant(Initializer):
 
     name = "constant"
 
-    def __init__(self, value):
+    def __init__(self, value: float) -> None:
         self.value = finite(value, "value")
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         return np.full(shape, self.value, dtype)
 
 
@@ -180,7 +181,7 @@ class Zeros(Initializer):
 
     name = "zeros"
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         return np.zeros(shape, dtype)
 
 
@@ -189,7 +190,7 @@ class Ones(Initializer):
 
     name = "ones"
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         return np.ones(shape, dtype)
 
 
@@ -198,11 +199,11 @@ class Normal(Initializer):
 
     name = "normal"
 
-    def __init__(self, mean=0.0, deviation=0.05):
+    def __init__(self, mean: float = 0.0, deviation: float = 0.05) -> None:
         self.mean = finite(mean, "mean")
         self.deviation = non_negative(deviation, "deviation")
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         return random_normal(shape, self.mean, self.deviation, *key, dtype)
 
 
@@ -211,12 +212,12 @@ class Uniform(Initializer):
 
     name = "uniform"
 
-    def __init__(self, low=-0.05, high=0.05):
+    def __init__(self, low: float = -0.05, high: float = 0.05) -> None:
         self.low, self.high = finite(low, "low"), finite(high, "high")
         if self.low > self.high:
             raise ValueError(f"low must not be above high, got {low} and {high}")
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         return random_uniform(shape, self.low, self.high, *key, dtype)
 
 
@@ -226,7 +227,7 @@ class FromArray(Initializer):
     def __init__(self, values):
         self.values = np.array(numbers(values, "the initial array"))  # the caller's array may change later
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         return np.array(weight(self.values, shape, dtype, name="the initial array"))
 
     def __eq__(self, other):
@@ -241,7 +242,7 @@ class FromFunction(Initializer):
     def __init__(self, function):
         self.function = function
 
-    def __call__(self, shape, dtype, key):
+    def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         name = getattr(self.function, "__name__", "the initializer")
         return np.array(weight(self.function(tuple(shape)), shape, dtype, name=f"the array from {name}"))
 

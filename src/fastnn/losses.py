@@ -4,11 +4,18 @@ Every loss is the weighted mean over the samples, sum(w_i l_i) / sum(w_i); l_i i
 cross entropy, where it is the sum over the classes.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from ._config import Configured
 from ._data import fraction, positive
 from .errors import ShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 
 class Loss(Configured, family="loss"):
@@ -20,14 +27,14 @@ class Loss(Configured, family="loss"):
 
     kernel = ""
     target = "real"
-    fuses = None
-    rejects = ()
+    fuses: str | None = None
+    rejects: tuple[str, ...] = ()
 
-    def op(self, target_kind) -> tuple[str, dict]:
+    def op(self, target_kind: str) -> tuple[str, dict[str, Any]]:
         """Kind and attributes of the engine's op for real or id targets."""
         return "loss", {"loss": self.kernel or self.name, **self.attrs()}
 
-    def attrs(self) -> dict:
+    def attrs(self) -> dict[str, Any]:
         return {}
 
     def check_output(self, shape):
@@ -69,7 +76,7 @@ class Huber(Loss):
 
     name = "huber"
 
-    def __init__(self, delta=1.0):
+    def __init__(self, delta: float = 1.0) -> None:
         self.delta = positive(delta, "delta")
 
     def attrs(self):
@@ -90,7 +97,7 @@ class BinaryCrossEntropy(Loss):
     fuses = "sigmoid"
     rejects = ("softmax",)
 
-    def __init__(self, label_smoothing=0.0):
+    def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = fraction(label_smoothing, "label_smoothing")
 
     def attrs(self):
@@ -114,7 +121,7 @@ class CrossEntropy(Loss):
     fuses = "softmax"
     rejects = ("sigmoid",)
 
-    def __init__(self, label_smoothing=0.0):
+    def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = fraction(label_smoothing, "label_smoothing")
 
     def op(self, target_kind):
@@ -141,7 +148,7 @@ class Poisson(Loss):
     name = "poisson"
     target = "count"
 
-    def __init__(self, log_input=True):
+    def __init__(self, log_input: bool = True) -> None:
         self.log_input = bool(log_input)
 
     @property
@@ -175,7 +182,7 @@ class Quantile(Loss):
     name = "quantile"
     target = "column"
 
-    def __init__(self, levels=(0.1, 0.5, 0.9)):
+    def __init__(self, levels: float | Sequence[float] = (0.1, 0.5, 0.9)) -> None:
         levels = levels if isinstance(levels, (tuple, list, np.ndarray)) else (levels,)
         self.levels = tuple(fraction(q, "levels") for q in levels)
         if not self.levels or min(self.levels) <= 0:
@@ -205,7 +212,7 @@ class Custom(Loss):
 
     target = "any"
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[[Any, Any], tuple[Any, Any]]) -> None:
         self.function = function
 
     def op(self, target_kind):

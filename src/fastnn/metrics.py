@@ -4,6 +4,8 @@ A metric sees targets in the form that the loss takes them and the outputs of th
 Everything is computed in float64 over all samples at once, never as a mean over batches: most metrics are not means.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ._config import Configured
@@ -35,7 +37,7 @@ class Metric(Configured, family="metric"):
         """Raises what a call with such targets and outputs would raise, so that training need not begin first."""
         self(y_true, np.zeros((len(y_true), *output_shape)), sample_weight)
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         raise NotImplementedError(f"{type(self).__name__} does not say how it is computed")
 
     @classmethod
@@ -70,7 +72,7 @@ class FromFunction(Metric):
         if "sample_weight" not in inspect.signature(self.function).parameters:
             raise TypeError(f"metric {self.name!r} has no argument sample_weight; give it one, sample_weight=None")
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if sample_weight is None:
             return float(self.function(y_true, y_pred))
         self.check(y_true, np.shape(y_pred)[1:], sample_weight)
@@ -161,11 +163,11 @@ class Accuracy(Metric):
 
     name = "accuracy"
 
-    def __init__(self, threshold=None, multilabel=False):
+    def __init__(self, threshold: float | None = None, multilabel: bool = False) -> None:
         self.threshold = _threshold(threshold)
         self.multilabel = boolean(multilabel, "multilabel")
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if self.multilabel:
             true, predicted, weights = _labels(y_true, y_pred, sample_weight, self.threshold)
             right = (true == predicted).all(axis=1)
@@ -187,10 +189,10 @@ class TopKAccuracy(Metric):
 
     name = "top_k_accuracy"
 
-    def __init__(self, k=5):
+    def __init__(self, k: int = 5) -> None:
         self.k = positive_int(k, "k")
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         y_pred = _outputs(y_pred)
         n, *_, columns = y_pred.shape
         if columns == 1:
@@ -206,7 +208,9 @@ class TopKAccuracy(Metric):
 class _ClassRatio(Metric):
     """A ratio of counts for each class, and their average: what precision, recall and F1 have in common."""
 
-    def __init__(self, average=None, threshold=None, multilabel=False):
+    def __init__(
+        self, average: str | None = None, threshold: float | None = None, multilabel: bool = False
+    ) -> None:
         if average not in (None, "binary", "macro", "micro", "weighted"):
             raise unknown_name("average", average, ["binary", "macro", "micro", "weighted"])
         self.average = average
@@ -225,7 +229,7 @@ class _ClassRatio(Metric):
         occurs = np.bincount(true, minlength=k) + np.bincount(predicted, minlength=k) > 0
         return table.diagonal(), table.sum(axis=0), table.sum(axis=1), occurs
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         hits, predicted, actual, occurs = self.counts(y_true, y_pred, sample_weight)
         average = self.average or ("binary" if len(hits) == 2 and not self.multilabel else "macro")
         if average == "binary":
@@ -313,10 +317,10 @@ class ConfusionMatrix(Metric):
 
     name = "confusion_matrix"
 
-    def __init__(self, threshold=None):
+    def __init__(self, threshold: float | None = None) -> None:
         self.threshold = _threshold(threshold)
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         return _confusion(*_classes(y_true, y_pred, sample_weight, self.threshold))
 
 
@@ -335,10 +339,10 @@ class AUC(Metric):
 
     name = "auc"
 
-    def __init__(self, multilabel=False):
+    def __init__(self, multilabel: bool = False) -> None:
         self.multilabel = boolean(multilabel, "multilabel")
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         scores = _outputs(y_pred)
         n, *_, k = scores.shape
         if self.multilabel:
@@ -389,7 +393,7 @@ class _MeanError(Metric):
     def finish(mean):
         return mean
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         true, predicted, weights = _reals(y_true, y_pred, sample_weight)
         return float(self.finish(np.average(self.error(predicted - true), axis=0, weights=weights)).mean())
 
@@ -435,7 +439,7 @@ class R2(Metric):
 
     name = "r2"
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         true, predicted, weights = _reals(y_true, y_pred, sample_weight)
         if len(true) < 2:
             return float("nan")

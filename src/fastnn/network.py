@@ -4,9 +4,12 @@ Thin on purpose: arrays are checked in `_samples`, epochs run in `_fit`, program
 of things: check everything, then plan, then change the network, so that an error leaves it as it was.
 """
 
+from __future__ import annotations
+
 import os
 from contextlib import contextmanager
 from threading import Lock
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,6 +23,15 @@ from .layers.base import Input, Layer, Node
 from .losses import DEFAULTS, Loss
 from .metrics import Metric
 from .optimizers import Optimizer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, DTypeLike
+
+    from ._predictor import Predictor
+    from ._typing import CallbacksLike, LossLike, MetricLike, OptimizerLike, Reals, Shape
+    from .history import History
 
 DTYPES = {"float32": np.dtype("float32"), "float64": np.dtype("float64")}
 
@@ -51,8 +63,20 @@ class Network:
     [0.0, 1.0, 1.0, 0.0]
     """
 
-    def __init__(self, layers=None, *, inputs=None, outputs=None, loss=None, optimizer="adam", metrics=(), input_shape=None,
-                 dtype="float32", precision="highest", seed=None):  # fmt: skip
+    def __init__(
+        self,
+        layers: Layer | Sequence[Layer] | None = None,
+        *,
+        inputs: Input | Sequence[Input] | None = None,
+        outputs: Node | Sequence[Node] | None = None,
+        loss: LossLike | Sequence[LossLike | None] | None = None,
+        optimizer: OptimizerLike = "adam",
+        metrics: MetricLike | Sequence[MetricLike] = (),
+        input_shape: Shape | None = None,
+        dtype: DTypeLike = "float32",
+        precision: str = "highest",
+        seed: int | None = None,
+    ) -> None:
         self._set_structure(layers, inputs, outputs, input_shape)
         self.dtype = _dtype(dtype)
         if precision not in PRECISIONS:
@@ -94,12 +118,12 @@ class Network:
         self.layers = list(layers)
 
     @property
-    def loss(self):
+    def loss(self) -> Loss | list[Loss | None] | None:
         """The loss as it was given."""
         return self._loss
 
     @loss.setter
-    def loss(self, loss):
+    def loss(self, loss: LossLike | Sequence[LossLike | None] | None) -> None:
         several = isinstance(loss, (list, tuple))
         checked = [None if one is None else Loss.get(one) for one in (loss if several else [loss])]
         checked = checked if several else checked[0]
@@ -110,12 +134,12 @@ class Network:
             self._loss = checked
 
     @property
-    def optimizer(self):
+    def optimizer(self) -> Any:
         """The optimizer; setting one forgets the state of the one before."""
         return self._optimizer
 
     @optimizer.setter
-    def optimizer(self, optimizer):
+    def optimizer(self, optimizer: OptimizerLike) -> None:
         checked = Optimizer.get(optimizer)
         with self._exclusively():
             self._optimizer = checked
@@ -123,12 +147,12 @@ class Network:
                 self._state.reset_optimizer()
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[Metric]:
         """The metrics of fit and evaluate."""
         return self._metrics
 
     @metrics.setter
-    def metrics(self, metrics):
+    def metrics(self, metrics: MetricLike | Sequence[MetricLike]) -> None:
         if not isinstance(metrics, (list, tuple)):
             metrics = [metrics]
         checked = [Metric.get(metric) for metric in metrics]
@@ -166,7 +190,7 @@ class Network:
             losses.append(loss)
         return losses
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Shape | None = None) -> Self:
         """Makes the parameters without data; a network that has them is left as it is.
 
         Args:
@@ -232,8 +256,22 @@ class Network:
 
     # ---- training ----------------------------------------------------------------------------------------------------
 
-    def fit(self, X, y, *, epochs=1, batch_size=32, validation_data=None, validation_split=0.0, shuffle=True,
-            sample_weight=None, class_weight=None, callbacks=(), verbose="auto", threads=None):  # fmt: skip
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        validation_data: tuple[ArrayLike, ...] | None = None,
+        validation_split: float = 0.0,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        class_weight: Mapping[int, float] | str | None = None,
+        callbacks: CallbacksLike = (),
+        verbose: int | str = "auto",
+        threads: int | None = None,
+    ) -> History:
         """Trains the network, further where it was trained before, and returns a History.
 
         Args:
@@ -282,12 +320,14 @@ class Network:
             with self._committed(state):
                 return trainer.run()
 
-    def partial_fit(self, X, y, *, batch_size=32, sample_weight=None):
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, *, batch_size: int = 32, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """One pass over X in its own order; returns the network."""
         self.fit(X, y, batch_size=batch_size, shuffle=False, sample_weight=sample_weight, verbose=0)
         return self
 
-    def train_on_batch(self, X, y, *, sample_weight=None) -> float:
+    def train_on_batch(self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """One optimizer step on exactly these samples; returns their loss before the step."""
         if self.optimizer.solver:
             raise ValueError(f"{type(self.optimizer).__name__} works on whole data sets; call fit")
@@ -308,7 +348,9 @@ class Network:
             state.steps = program.steps
             state.give(taken)
 
-    def loss_and_gradients(self, X, y, *, sample_weight=None):
+    def loss_and_gradients(
+        self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None
+    ) -> tuple[float, dict[str, Reals]]:
         """The training loss on these samples and its gradients, {name: array}; nothing is changed but `grads`.
 
         Dropout is that of the next step, so that repeated calls see the same masks.
@@ -341,7 +383,9 @@ class Network:
 
     # ---- use ---------------------------------------------------------------------------------------------------------
 
-    def predict(self, X, *, batch_size=None, out=None, threads=None):
+    def predict(
+        self, X: ArrayLike, *, batch_size: int | None = None, out: Any = None, threads: int | None = None
+    ) -> Any:
         """The outputs for X, (n, ...); a list of arrays for several outputs. Dropout is absent.
 
         Args:
@@ -410,7 +454,7 @@ class Network:
         x, y = compiled.array(graph.inputs[0]), compiled.array(graph.outputs[0])
         return state.memory.engine.Predictor(compiled.program, x, y, state.work * rows > RELEASE_WORK)
 
-    def predictor(self):
+    def predictor(self) -> Predictor:
         """A callable for the lowest latency: `p(x)` or `p(x, out=...)` is `predict` for one sample at a time.
 
         It has buffers of its own over the network's live parameters, so further training shows in it. x is (1, ...) or one
@@ -426,7 +470,7 @@ class Network:
         self._built()
         return Predictor(self)
 
-    def evaluate(self, X, y, *, sample_weight=None) -> dict:
+    def evaluate(self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> dict[str, Any]:
         """{"loss": ..., metric: ...} on these samples, without dropout, penalties included."""
         state = self._built()
         samples = self._samples(state, X, y, sample_weight)
@@ -469,16 +513,16 @@ class Network:
     # ---- parameters --------------------------------------------------------------------------------------------------
 
     @property
-    def params(self) -> np.ndarray:
+    def params(self) -> Reals:
         """All parameters as one flat vector, the network's own memory: writing to it changes the network."""
         return self._built().memory.params
 
     @property
-    def grads(self) -> np.ndarray:
+    def grads(self) -> Reals:
         """The gradients of the last training step or `loss_and_gradients`, laid out as `params`."""
         return self._built().memory.grads
 
-    def get_weights(self) -> dict:
+    def get_weights(self) -> dict[str, Reals]:
         """{name: read-only view} of every parameter: "layers.0.weight", "layers.0.bias", ..."""
         state = self._built()
         weights = {name: param.view(state.memory.params) for name, param in state.graph.params.items()}
@@ -486,7 +530,7 @@ class Network:
             view.flags.writeable = False
         return weights
 
-    def set_weights(self, mapping):
+    def set_weights(self, mapping: Mapping[str, ArrayLike]) -> None:
         """Sets every parameter from {name: array}, all or nothing.
 
         Raises:
@@ -510,7 +554,7 @@ class Network:
         print(text)
         return text
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         inside = ", ".join(repr(layer) for layer in self.layers)
         return f"Network([{inside}], optimizer={self.optimizer!r}, dtype={self.dtype.name!r})"
 

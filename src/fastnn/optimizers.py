@@ -55,7 +55,16 @@ class SGD(Optimizer):
 
     name = update = "sgd"
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, *, weight_decay=0.0, clip_norm=None, clip_value=None):
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        *,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self._shared(learning_rate, weight_decay, clip_norm, clip_value)
         self.momentum = fraction(momentum, "momentum")
         self.nesterov = bool(nesterov)
@@ -83,8 +92,18 @@ class RMSprop(Optimizer):
 
     name = update = "rmsprop"
 
-    def __init__(self, learning_rate=0.01, *, alpha=0.99, epsilon=1e-8, momentum=0.0, centered=False, weight_decay=0.0,
-                 clip_norm=None, clip_value=None):  # fmt: skip
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        *,
+        alpha: float = 0.99,
+        epsilon: float = 1e-8,
+        momentum: float = 0.0,
+        centered: bool = False,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self._shared(learning_rate, weight_decay, clip_norm, clip_value)
         self.alpha = fraction(alpha, "alpha")
         self.epsilon = non_negative(epsilon, "epsilon")
@@ -111,8 +130,16 @@ class Adagrad(Optimizer):
 
     name = update = "adagrad"
 
-    def __init__(self, learning_rate=0.01, *, initial_accumulator=0.0, epsilon=1e-10, weight_decay=0.0, clip_norm=None,
-                 clip_value=None):  # fmt: skip
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        *,
+        initial_accumulator: float = 0.0,
+        epsilon: float = 1e-10,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self._shared(learning_rate, weight_decay, clip_norm, clip_value)
         self.initial_accumulator = non_negative(initial_accumulator, "initial_accumulator")
         self.epsilon = non_negative(epsilon, "epsilon")
@@ -138,8 +165,17 @@ class Adam(Optimizer):
 
     name = update = "adam"
 
-    def __init__(self, learning_rate=0.001, *, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, clip_norm=None,
-                 clip_value=None):  # fmt: skip
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self._shared(learning_rate, weight_decay, clip_norm, clip_value)
         self.beta1, self.beta2 = fraction(beta1, "beta1"), fraction(beta2, "beta2")
         self.epsilon = non_negative(epsilon, "epsilon")
@@ -159,8 +195,17 @@ class AdamW(Adam):
 
     name = "adamw"
 
-    def __init__(self, learning_rate=0.001, *, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.01, clip_norm=None,
-                 clip_value=None):  # fmt: skip
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.01,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         super().__init__(learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon, weight_decay=weight_decay,
                          clip_norm=clip_norm, clip_value=clip_value)  # fmt: skip
 
@@ -186,8 +231,17 @@ class Rprop(Optimizer):
 
     name = update = "rprop"
 
-    def __init__(self, learning_rate=0.01, *, eta_minus=0.5, eta_plus=1.2, step_min=1e-6, step_max=50.0, clip_norm=None,
-                 clip_value=None):  # fmt: skip
+    def __init__(
+        self,
+        learning_rate: float = 0.01,
+        *,
+        eta_minus: float = 0.5,
+        eta_plus: float = 1.2,
+        step_min: float = 1e-6,
+        step_max: float = 50.0,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self._shared(learning_rate, 0.0, clip_norm, clip_value)
         del self.weight_decay
         self.eta_minus, self.eta_plus = positive(eta_minus, "eta_minus"), positive(eta_plus, "eta_plus")
@@ -222,7 +276,7 @@ class CoordinateSearch(Optimizer):
     name = "coordinate_search"
     solver = True
 
-    def __init__(self, step=0.01):
+    def __init__(self, step: float = 0.01) -> None:
         self.step = positive(step, "step")
 
     def epoch(self, problem) -> tuple[float, bool]:

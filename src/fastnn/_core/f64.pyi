@@ -1,2 +1,2 @@
 # The same engine in double: the same declarations.
-from .f32 import *
+from .f32 import *  # noqa: F403

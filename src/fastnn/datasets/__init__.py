@@ -4,14 +4,20 @@ They are here so that the demos, the examples and the tests need no network. Not
 the data is part of what the demos show. README.md beside this file says where each set comes from.
 """
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["load_celsius", "load_digits", "load_vending"]
 
 
-def load_celsius():
+def load_celsius() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return twelve temperatures in Celsius and in Fahrenheit: y = 1.8 x + 32, without noise.
 
     Returns
@@ -26,7 +32,7 @@ def load_celsius():
     return _table("celsius.csv")
 
 
-def load_vending():
+def load_vending() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return fifty days at a museum's bottle machine. The table is made up.
 
     Returns
@@ -41,7 +47,7 @@ def load_vending():
     return _table("vending.csv")
 
 
-def load_digits():
+def load_digits() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return 1797 handwritten digits as 8 x 8 images, flattened.
 
     The test part of the "Optical Recognition of Handwritten Digits" of E. Alpaydin and C. Kaynak (1998), UCI Machine

@@ -4,24 +4,33 @@ A layer is its constructor's arguments. `plan(g, x)` writes it into a graph: `x`
 layers that merge), the return is the output value. A layer that is defined is registered; there is no list to keep.
 """
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
 from .._config import Configured
 from .._data import sample_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._graph import Graph, Value
+    from .._typing import Shape
 
 
 class Layer(Configured, family="layer"):
     """Base of all layers. Subclasses define `__init__` (attributes named as the arguments) and `plan`."""
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls, **kwargs: object) -> None:
         cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         super().__init_subclass__(**kwargs)
 
-    def plan(self, g, x):
+    def plan(self, g: Graph, x: Value | list[Value]) -> Value:
         """Writes the layer into graph `g` and returns its output value."""
         raise TypeError(f"{type(self).__name__} does not define plan(g, x)")
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Node | Sequence[Node]) -> Node:
         """The symbolic output of this layer on symbolic inputs; calling a layer again shares its parameters.
 
         >>> import fastnn as fnn
@@ -43,10 +52,10 @@ class Node:
 
     __slots__ = ("layer", "inputs")
 
-    def __init__(self, layer, inputs):
+    def __init__(self, layer: Layer | None, inputs: Node | Sequence[Node]) -> None:
         self.layer, self.inputs = layer, inputs
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"<output of {self.layer!r}>"
 
 
@@ -63,9 +72,9 @@ class Input(Node):
 
     __slots__ = ("shape",)
 
-    def __init__(self, shape):
+    def __init__(self, shape: Shape) -> None:
         self.layer, self.inputs = None, ()
         self.shape = sample_shape(shape, "shape")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Input({self.shape})"

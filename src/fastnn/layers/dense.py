@@ -1,10 +1,17 @@
 """The dense layer and activations."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from .. import initializers
 from .._core import kernels
 from .._data import boolean, non_negative, positive, positive_int
 from ..errors import ShapeError, unknown_name
 from .base import Layer
+
+if TYPE_CHECKING:
+    from .._typing import ActivationLike, InitializerLike
 
 # The parameter of the activations that have one, PyTorch's defaults.
 ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
@@ -65,7 +72,18 @@ class Dense(Layer):
     64
     """
 
-    def __init__(self, units, activation=None, *, use_bias=True, weight_init=None, bias_init="zeros", l1=0.0, l2=0.0, max_norm=None):
+    def __init__(
+        self,
+        units: int,
+        activation: ActivationLike = None,
+        *,
+        use_bias: bool = True,
+        weight_init: InitializerLike | None = None,
+        bias_init: InitializerLike = "zeros",
+        l1: float = 0.0,
+        l2: float = 0.0,
+        max_norm: float | None = None,
+    ) -> None:
         self.units = positive_int(units, "units")
         self.activation = checked_activation(activation)
         self.use_bias = boolean(use_bias, "use_bias")
@@ -98,7 +116,7 @@ class Activation(Layer):
     >>> layers = [fnn.Dense(8), fnn.Activation("leaky_relu", alpha=0.2), fnn.Dense(1)]
     """
 
-    def __init__(self, activation, *, alpha=None):
+    def __init__(self, activation: ActivationLike, *, alpha: float | None = None) -> None:
         self.activation = checked_activation(activation)
         if alpha is not None:
             if self.activation not in ALPHA:

@@ -17,7 +17,7 @@ class Dropout(Layer):
     0.2
     """
 
-    def __init__(self, rate):
+    def __init__(self, rate: float) -> None:
         self.rate = fraction(rate, "rate")
 
     def plan(self, g, x):

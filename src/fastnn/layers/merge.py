@@ -18,7 +18,7 @@ class Add(Layer):
     >>> y = fnn.Add()([x, fnn.Dense(4, "tanh")(x)])
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         pass
 
     def plan(self, g, x):
@@ -44,7 +44,7 @@ class Concat(Layer):
     >>> y = fnn.Concat()([a, b])      # five features
     """
 
-    def __init__(self, axis=-1):
+    def __init__(self, axis: int = -1) -> None:
         if isinstance(axis, bool) or not isinstance(axis, int) or axis == 0:
             raise ValueError(f"axis: expected an int other than 0 (the batch), got {axis!r}")
         self.axis = axis
@@ -79,7 +79,7 @@ class Residual(Layer):
     >>> net = fnn.Network([fnn.Residual(fnn.Dense(8, "relu"), fnn.Dense(8))], input_shape=8)
     """
 
-    def __init__(self, *layers):
+    def __init__(self, *layers: Layer) -> None:
         if not layers:
             raise ValueError("Residual needs at least one layer")
         for layer in layers:

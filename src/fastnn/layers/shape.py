@@ -1,10 +1,16 @@
 """Layers that change a shape and no number: they share their input's memory and cost nothing."""
 
+from __future__ import annotations
+
 from math import prod
+from typing import TYPE_CHECKING
 
 from .._data import sample_shape
 from ..errors import ShapeError
 from .base import Layer
+
+if TYPE_CHECKING:
+    from .._typing import Shape
 
 
 class Flatten(Layer):
@@ -14,7 +20,7 @@ class Flatten(Layer):
     >>> net = fnn.Network([fnn.Flatten(), fnn.Dense(10)], input_shape=(8, 8))
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         pass
 
     def plan(self, g, x):
@@ -35,7 +41,7 @@ class Reshape(Layer):
     (8, -1)
     """
 
-    def __init__(self, shape):
+    def __init__(self, shape: Shape) -> None:
         shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
         if shape.count(-1) > 1:
             raise ValueError(f"shape: at most one axis may be -1, got {shape}")

@@ -1,0 +1,140 @@
+"""The public interface as a user with a type checker writes it: `mypy --strict` has no complaint, and it runs.
+
+What mypy finds here is an annotation of the package that is missing or wrong.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastnn as fnn
+
+
+def networks() -> list[fnn.Network]:
+    """Every way to say what a network is made of."""
+    sequence = fnn.Network(
+        [
+            fnn.Dense(8, activation="relu", weight_init="he_normal", l1=1e-5, l2=1e-4, max_norm=3.0),
+            fnn.Dropout(0.1),
+            fnn.Residual(fnn.Dense(8, "tanh", use_bias=False), fnn.Activation("leaky_relu", alpha=0.2)),
+            fnn.Dense(4, (np.sin, np.cos), bias_init=fnn.initializers.Constant(0.1)),
+            fnn.Reshape((2, 2)),
+            fnn.Flatten(),
+            fnn.Dense(3, activation="softmax", weight_init=np.zeros((4, 3))),
+        ],
+        loss=None,
+        optimizer="adam",
+        metrics=["accuracy", fnn.metrics.TopKAccuracy(2)],
+        input_shape=None,
+        dtype="float64",
+        precision="highest",
+        seed=0,
+    )
+    a, b = fnn.Input((4,)), fnn.Input(4)
+    h = fnn.Add()([fnn.Concat(axis=-1)([a, b]), fnn.Dense(8)(a)])
+    outputs = [fnn.Dense(1)(h), fnn.Dense(2)(h)]
+    graph = fnn.Network(inputs=[a, b], outputs=outputs, loss=["mse", fnn.losses.Huber(2.0)], seed=0)
+    sgd = fnn.SGD(0.1, momentum=0.9, nesterov=True)
+    single = fnn.Network(fnn.Dense(1), loss=squared_error, optimizer=sgd, metrics=offset)
+    return [sequence, graph, single]
+
+
+def squared_error(y: Any, p: Any) -> tuple[float, NDArray[Any]]:
+    return float(((p - y) ** 2).mean()), 2 * (p - y) / p.size
+
+
+def offset(y: Any, p: Any) -> float:
+    return float((p - y).mean())
+
+
+class EarlyEnd(fnn.Callback):
+    """Stops when the loss is low enough."""
+
+    def __init__(self, loss: float) -> None:
+        self.loss = loss
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        if logs["loss"] < self.loss:
+            self.network.stop_training = True
+
+
+def train(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> fnn.History:
+    """Every way to train."""
+    history = net.fit(
+        X,
+        y,
+        epochs=3,
+        batch_size=16,
+        validation_data=(X[:10], y[:10]),
+        validation_split=0.0,
+        shuffle=True,
+        sample_weight=np.ones(len(X)),
+        class_weight={0: 1.0, 1: 2.0},
+        callbacks=[EarlyEnd(0.01), fnn.LambdaCallback(on_fit_end=lambda: None)],
+        verbose=0,
+        threads=2,
+    )
+    loss: float = net.partial_fit(X, y, batch_size=8).train_on_batch(X, y)
+    value, gradients = net.loss_and_gradients(X, y, sample_weight=None)
+    largest: float = max(float(abs(gradient).max()) for gradient in gradients.values())
+    losses: list[float] = history["loss"]
+    assert losses and history.epochs and history.stop_reason and np.isfinite([loss, value, largest]).all()
+    assert "val_loss" in history and len(list(history.items())) == len(history)
+    return history
+
+
+def use(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> None:
+    """Every way to use what was trained."""
+    out = np.empty((len(X), 3))
+    net.predict(X, batch_size=8, out=out, threads=1)
+    predict_one = net.predictor()
+    assert predict_one(X[0]).shape == (3,) and predict_one(X[:1]).shape == (1, 3)
+    figures: dict[str, float] = net.evaluate(X, y)
+    weights = net.get_weights()
+    net.set_weights({name: 0.5 * weight for name, weight in weights.items()})
+    net.params[:] = 0.0
+    text: str = net.summary()
+    assert figures["loss"] > 0 and net.grads.size == net.params.size and "layers.0" in text
+    net.loss, net.optimizer, net.metrics = "mse", fnn.AdamW(0.01, weight_decay=0.1), ["mae"]
+    net.optimizer.learning_rate = 0.1
+
+
+def optimizers() -> list[fnn.Optimizer]:
+    return [
+        fnn.SGD(0.1, clip_norm=1.0), fnn.RMSprop(centered=True), fnn.Adagrad(initial_accumulator=0.1),
+        fnn.Adam(beta1=0.8), fnn.AdamW(), fnn.Rprop(eta_plus=1.3), fnn.CoordinateSearch(0.1), fnn.Optimizer.get("adam"),
+    ]  # fmt: skip
+
+
+def losses() -> list[fnn.Loss]:
+    kinds = fnn.losses
+    return [
+        kinds.MSE(), kinds.MAE(), kinds.Huber(delta=2.0), kinds.BinaryCrossEntropy(label_smoothing=0.1),
+        kinds.CrossEntropy(0.1), kinds.Poisson(log_input=False), kinds.GaussianNLL(), kinds.Quantile((0.1, 0.9)),
+        kinds.Hinge(), fnn.Loss.get("mse"),
+    ]  # fmt: skip
+
+
+def main() -> None:
+    X, y = fnn.datasets.load_digits()
+    X, y = X[y < 3][:100], y[y < 3][:100]
+    net, graph, single = networks()
+    history = train(net, X, y)
+    use(net, X, y)
+    graph.build()
+    first, second = graph.predict([X[:, :4], X[:, 4:8]])
+    assert first.shape == (100, 1) and second.shape == (100, 2)
+    single.fit(X[:, 0], X[:, 1], callbacks=EarlyEnd(0.0))
+    for thing in (*optimizers(), *losses(), fnn.Dense(3), fnn.metrics.MAE(), fnn.initializers.Orthogonal(gain=2.0)):
+        config: dict[str, Any] = thing.config()
+        assert type(thing).from_config(config) == thing
+    try:
+        net.predict(X[:, :1])
+    except fnn.ShapeError as error:
+        assert isinstance(error, fnn.FastnnError)
+    assert fnn.show_config()["fastnn"] == fnn.__version__ and repr(history)
+
+
+if __name__ == "__main__":
+    main()
