@@ -1,18 +1,18 @@
-"""Measures every peer side by side and writes results, tables and plots.
+"""Measures every peer side by side and writes the results.
 
-    python benchmarks/run.py                  all rungs and peers, into benchmarks/results/
-    python benchmarks/run.py --quick          short rounds, to see that it works
+    python benchmarks/run.py                  everything, into benchmarks/results/latest.json; some ten minutes
+    python benchmarks/run.py --quick          the same in short rounds, to see that it works
     python benchmarks/run.py --only train --rungs 2,3 --peers fastnn,JAX
+    python benchmarks/run.py --only gemm --rungs 64-32
 
-Each peer runs in processes of its own, one for each number of threads, and they are measured in turns, round after round. The
-figure of a peer is the median over the rounds with its better number of threads; min and max are kept beside it.
+Each peer runs in processes of its own, one for each number of threads, and they are measured in turns, round after round.
+A run of a part or in short rounds writes no file unless --output names one.
 """
 
 import argparse
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -21,9 +21,16 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+import package  # noqa: E402
 import peers  # noqa: E402
+import results  # noqa: E402
 import rungs  # noqa: E402
-from machine import describe_machine, fma_peak  # noqa: E402
+from machine import describe_machine, fma_peak, thread_counts  # noqa: E402
+
+PARTS = (*results.TASKS, "package")
+# Seconds of a measurement and rounds of it; a product is short and there are many. `choose`: for each setting of a peer.
+FULL = {"train": (0.2, 7), "predict": (0.12, 7), "gemm": (0.012, 5), "choose": 0.1}
+QUICK = {"train": (0.05, 2), "predict": (0.03, 2), "gemm": (0.002, 2), "choose": 0.02}
 
 
 class Worker:
@@ -39,19 +46,18 @@ class Worker:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1, env=environment
         )
-        self.version, self.missing = None, None
-        answer = self._answer()
-        self.version, self.missing = answer.get("version"), answer.get("missing")
 
-    def ask(self, **order):
-        if self.missing:
-            return {"missing": self.missing}
-        self.process.stdin.write(json.dumps(order) + "\n")
-        return self._answer()
+    def order(self, **order):
+        if self.process.poll() is None:
+            self.process.stdin.write(json.dumps(order) + "\n")
 
-    def _answer(self):
+    def answer(self):
         line = self.process.stdout.readline()
         return json.loads(line) if line else {"missing": "its process ended"}
+
+    def ask(self, **order):
+        self.order(**order)
+        return self.answer()
 
     def stop(self):
         if self.process.poll() is None:
@@ -59,16 +65,41 @@ class Worker:
             self.process.wait(timeout=20)
 
 
-def measure(workers, task, index, seconds, rounds):
-    """{peer: {median, min, max, threads, loss}} of one rung, the workers taking turns."""
-    ready, losses = [], {}
-    for worker in workers:
-        answer = worker.ask(task=task, rung=index)
-        if answer.get("ready"):
+def start(wanted):
+    """Workers of the peers that are there, {peer: version}, and {peer: why} of the others."""
+    workers = [Worker(p.name, n) for p in peers.PEERS if p.name in wanted for n in (thread_counts() if p.threaded else [1])]
+    ready, versions, missing = [], {}, {}
+    for worker in workers:  # all are started before the first is waited for
+        answer = worker.answer()
+        if "version" in answer:
+            versions[worker.peer] = answer["version"]
             ready.append(worker)
-            losses[worker.peer] = answer["loss"]
-        elif not answer.get("missing", "").startswith("LookupError"):
-            print(f"{worker.peer}: {answer['missing']}")
+        else:
+            missing[worker.peer] = answer["missing"]
+    return ready, versions, missing
+
+
+def prepare(workers, task, index, seconds):
+    """The workers that can do the rung, each with its fastest setting chosen; and {peer: what they said}."""
+    for worker in workers:
+        worker.order(task=task, rung=index)
+    built = [(worker, worker.answer()) for worker in workers]
+    ready, said = [], {}
+    for worker, answer in built:
+        if "ready" in answer:
+            answer = worker.ask(choose=seconds)
+        if "setting" in answer:
+            ready.append(worker)
+            said.setdefault(worker.peer, {})[str(worker.threads)] = answer
+        elif not answer["missing"].startswith("Unfit"):
+            print(f"  {worker.peer} on {worker.threads} threads: {answer['missing']}", flush=True)
+    return ready, said
+
+
+def measure(workers, task, index, plan):
+    """{peer: entry} of one rung, the workers taking turns."""
+    seconds, rounds = plan[task]
+    ready, said = prepare(workers, task, index, plan["choose"] if task != "gemm" else seconds)
     times = {worker: [] for worker in ready}
     for _ in range(rounds):
         for worker in ready:
@@ -77,58 +108,96 @@ def measure(workers, task, index, seconds, rounds):
     for worker, values in times.items():
         if None in values:
             continue
-        figures = {"median": statistics.median(values), "min": min(values), "max": max(values), "threads": worker.threads,
-                   "loss": losses[worker.peer]}  # fmt: skip
-        if worker.peer not in found or figures["median"] < found[worker.peer]["median"]:
-            found[worker.peer] = figures
+        answers = said[worker.peer]
+        entry = found.setdefault(worker.peer, {"times": {}, "setting": {}})
+        entry["times"][str(worker.threads)] = sorted(float(f"{value:.4g}") for value in values)
+        entry["setting"][str(worker.threads)] = answers[str(worker.threads)]["setting"]
+        for key in ("loss", "error", "steps"):
+            if answers[str(worker.threads)].get(key) is not None:
+                entry[key] = answers[str(worker.threads)][key]
     return found
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="short rounds")
-    parser.add_argument("--only", choices=["train", "predict"])
-    parser.add_argument("--rungs", help="numbers of rungs, from 0, with commas")
-    parser.add_argument("--peers", help="names of peers, with commas")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "latest.json")
-    args = parser.parse_args()
-    seconds, rounds = (0.05, 2) if args.quick else (0.3, 7)
-    wanted = args.peers.split(",") if args.peers else [peer.name for peer in peers.PEERS]
+def chosen(ladder, wanted):
+    """(number, rung) of the rungs that were asked for, by number or by a part of the name."""
+    words = wanted.split(",") if wanted else [""]
+    return [(i, rung) for i, rung in enumerate(ladder) if any(w == str(i) or not w.isdigit() and w in rung.name for w in words)]
 
-    workers = [Worker(name, threads) for name in wanted for threads in thread_counts()]
-    missing = {worker.peer: worker.missing for worker in workers if worker.missing}
-    workers = [worker for worker in workers if not worker.missing]
+
+def show(task, rung, found):
+    ranked = sorted(results.figures(found).items(), key=lambda pair: pair[1].median)
+    shown = ", ".join(f"{name} {f.median * 1e6:.4g} ({f.threads})" for name, f in ranked)
+    print(f"  {rung.name}: {shown}" if shown else f"  {rung.name}: no peer", flush=True)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="short rounds")
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part alone (repeat it for more)")
+    parser.add_argument("--rungs", help="numbers of rungs, from 0, or parts of their names, with commas")
+    parser.add_argument("--peers", help="names of peers, with commas: " + ", ".join(peer.name for peer in peers.PEERS))
+    parser.add_argument("--output", type=Path, help="default: benchmarks/results/latest.json, for a full run alone")
+    args = parser.parse_args()
+    if not (args.quick or args.only or args.rungs or args.peers or args.output):
+        args.output = HERE / "results" / "latest.json"
+    known = [peer.name for peer in peers.PEERS]
+    args.peers = args.peers.split(",") if args.peers else known
+    if unknown := set(args.peers) - set(known):
+        parser.error(f"--peers: no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return args
+
+
+def main():
+    args = arguments()
+    plan = QUICK if args.quick else FULL
+    parts = args.only or PARTS
+    began = time.perf_counter()
+
+    def progress(text):
+        print(f"[{time.perf_counter() - began:4.0f} s] {text}", flush=True)
+
+    progress("starting the peers")
+    workers, versions, missing = start(args.peers)
     for name, why in missing.items():
-        print(f"missing: {name} ({why})")
-    results = {
-        "machine": describe_machine(), "peak": fma_peak(), "versions": {w.peer: w.version for w in workers},
-        "missing": missing, "commit": commit(), "date": time.strftime("%Y-%m-%d"), "python": platform.python_version(),
-        "train": {}, "predict": {},
+        print(f"  missing: {name} ({why})")
+    progress("multiply-add peak")
+    peak = fma_peak()
+    found = {
+        "machine": describe_machine(), "date": time.strftime("%Y-%m-%d"), "commit": commit(), "python": platform.python_version(),
+        "versions": versions, "missing": missing, "peak": peak,
     }  # fmt: skip
-    for task, ladder in (("train", rungs.TRAINING), ("predict", rungs.PREDICTION)):
-        if args.only not in (None, task):
+    for task in results.TASKS:
+        if task not in parts:
             continue
-        for index, rung in enumerate(ladder):
-            if args.rungs and str(index) not in args.rungs.split(","):
-                continue
-            found = measure(workers, task, index, seconds, rounds)
-            results[task][rung.name] = found
-            shown = ", ".join(f"{name} {f['median'] * 1e6:.4g} us ({f['threads']})" for name, f in found.items())
-            print(f"{rung.name}: {shown}", flush=True)
+        found[task] = {}
+        ladder = chosen(rungs.TASKS[task], args.rungs)
+        for done, (index, rung) in enumerate(ladder):
+            if task != "gemm" or done % 15 == 0:
+                progress(f"{task}, {done + 1} of {len(ladder)}; microseconds, threads in brackets")
+            answer = measure(workers, task, index, plan)
+            found[task][rung.name] = answer
+            show(task, rung, answer)
     for worker in workers:
         worker.stop()
-    args.output.parent.mkdir(exist_ok=True)
-    args.output.write_text(json.dumps(results, indent=1) + "\n")
-    print(f"written: {args.output}")
-
-
-def thread_counts():
-    return [1, 2] if len(os.sched_getaffinity(0)) > 1 else [1]
+    if "package" in parts:
+        progress("import time and wheel")
+        found["import"], found["wheel"] = package.import_times(3 if args.quick else 15), package.wheel_size()
+    # The machine may have been slower at first; the highest peak of the run counts.
+    if peak:
+        found["peak"] = {threads: max(rate, again) for (threads, rate), again in zip(peak.items(), fma_peak().values(), strict=True)}
+    if args.output:
+        results.write(args.output, found)
+    progress(f"written: {args.output}" if args.output else "done; no file was asked for")
 
 
 def commit():
-    answer = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return answer.stdout.strip() or "unknown"
+    """The commit that was measured, marked where the files differ from it."""
+
+    def git(*command):
+        return subprocess.run(["git", "-C", str(HERE), *command], capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", "../src", "../csrc")
+    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with changes" if changed else "")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""What is measured: networks from one neuron to wide ones, in training and in prediction.
+"""What is measured: networks from one neuron to wide ones, in training and in prediction, and the products inside them.
 
 Training: Adam, float32, relu between layers; cross entropy with integer labels where the output has ten units, mean squared error
-otherwise; shuffled epochs of minibatches, the gather of the rows included. Every peer starts from the same weights.
+otherwise; shuffled epochs of minibatches, the gather of the rows included. Every peer starts from the same weights and rows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
+CHECKED_STEPS = 5  # of every peer's first epoch, in the order of the rows: their mean losses are compared
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,16 @@ class Training:
     @property
     def rows(self):
         return self.batch * self.steps
+
+    @property
+    def wide(self):
+        """Whether the products are nearly all of the work."""
+        return min(self.sizes[:-1]) >= 512
+
+    @property
+    def epochs(self):
+        """Of one call, by every peer that has a call for many: as the smallest networks are trained."""
+        return max(1, 2000 // self.steps) if sum(self.sizes) < 100 else 1
 
     @property
     def classes(self):
@@ -50,6 +62,18 @@ class Training:
         """(weight, bias) of each layer."""
         return initial_weights(self.sizes)
 
+    def beginning(self):
+        """The rung with the first batches of its own data alone."""
+        return _Beginning(self)
+
+
+class _Beginning(Training):
+    epochs = 1
+
+    def __init__(self, rung):
+        self.__dict__.update(vars(replace(rung, steps=min(CHECKED_STEPS, rung.steps))))
+        self.__dict__["data"] = tuple(array[: self.rows] for array in rung.data)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -59,12 +83,20 @@ class Prediction:
     rows: int
 
     @property
+    def network(self):
+        return "-".join(map(str, self.sizes))
+
+    @property
     def name(self):
-        return f"{'-'.join(map(str, self.sizes))}, {'one row' if self.rows == 1 else f'{self.rows} rows'}"
+        return f"{self.network}, {'one row' if self.rows == 1 else f'{self.rows} rows'}"
 
     @property
     def classes(self):
         return self.sizes[-1] == 10
+
+    @property
+    def flops(self):
+        return 2 * self.rows * sum(a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False))
 
     @cached_property
     def data(self):
@@ -73,6 +105,56 @@ class Prediction:
     @cached_property
     def weights(self):
         return initial_weights(self.sizes)
+
+    @cached_property
+    def expected(self):
+        """What every peer must answer, in float64."""
+        y = self.data.astype(np.float64)
+        for weight, bias in self.weights[:-1]:
+            y = np.maximum(y @ weight + bias, 0)
+        weight, bias = self.weights[-1]
+        y = y @ weight + bias
+        if self.classes:
+            y = np.exp(y - y.max(axis=1, keepdims=True))
+            y /= y.sum(axis=1, keepdims=True)
+        return y
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product of a dense layer's training step, as a user of NumPy or PyTorch writes it."""
+
+    inputs: int
+    units: int
+    batch: int
+    kind: str  # a key of KINDS
+
+    KINDS = {"x @ W": "nn", "x.T @ dy": "tn", "dy @ W.T": "nt"}
+
+    @property
+    def name(self):
+        return f"{self.inputs}-{self.units} [{self.batch}] {self.kind}"
+
+    @property
+    def orientation(self):
+        return self.KINDS[self.kind]
+
+    @property
+    def square(self):
+        return self.inputs == self.units == self.batch
+
+    @property
+    def flops(self):
+        return 2 * self.inputs * self.units * self.batch
+
+    @cached_property
+    def operands(self):
+        """The two arrays as they lie in memory, and one for the result."""
+        i, u, n = self.inputs, self.units, self.batch
+        shapes = {"nn": ((n, i), (i, u), (n, u)), "tn": ((n, i), (n, u), (i, u)), "nt": ((n, u), (i, u), (n, i))}
+        rng = np.random.default_rng(0)
+        a, b, out = (rng.standard_normal(shape, dtype=np.float32) for shape in shapes[self.orientation])
+        return a, b, out
 
 
 def initial_weights(sizes):
@@ -101,3 +183,13 @@ PREDICTION = [
     Prediction((784, 512, 512, 10), 1),
     Prediction((64, 32, 10), 100_000),
 ]
+
+# The first is next to no product: what a call costs by itself.
+LAYERS = [(1, 32), (10, 32), (32, 1), (32, 10), (64, 32), (128, 10), (512, 1), (512, 10), (784, 128)]
+BATCHES = [1, 32, 64, 128, 256]
+SQUARES = [64, 128, 256, 512, 1024, 2048]
+PRODUCTS = [Product(1, 1, 1, kind) for kind in Product.KINDS]
+PRODUCTS += [Product(i, u, n, kind) for i, u in LAYERS for n in BATCHES for kind in Product.KINDS]
+PRODUCTS += [Product(s, s, s, kind) for s in SQUARES for kind in Product.KINDS]
+
+TASKS = {"train": TRAINING, "predict": PREDICTION, "gemm": PRODUCTS}

@@ -1,15 +1,96 @@
 """One peer with one number of threads, in a process of its own, which waits on a pipe while the others are measured.
 
-Lines of JSON in: {"task": "train" | "predict", "rung": i} prepares, {"seconds": s} measures for about s seconds,
-{"stop": true} ends. Lines of JSON out: {"version"}, {"ready"}, {"time", "loss"}, or {"missing": why}.
+Lines of JSON in, each with one line out:
+    {"task": ..., "rung": i}   builds the peer's settings for the rung      -> {"ready": true} or {"missing": why}
+    {"choose": s}              tries each setting for about s seconds       -> {"setting", and "loss" or "error"}
+    {"seconds": s}             measures the chosen one for about s seconds  -> {"time": seconds a step or call}
 """
 
 import gc
 import json
 import os
+import statistics
 import sys
 import time
 import warnings
+from itertools import repeat
+
+BLOCKS = 8  # of a measurement, whose median counts
+
+
+class Clock:
+    """Times a function in blocks of as many calls as fit, so that the clock itself costs nothing."""
+
+    def __init__(self, call):
+        self.call = call
+        self.repeat = getattr(call, "repeat", self._repeat)
+        call()
+        self.each = self.repeat(1)
+        if self.each < 0.02:
+            self.each = min(self.repeat(1) for _ in range(3))
+
+    def _repeat(self, times):
+        """Seconds a call."""
+        call, start = self.call, time.perf_counter()
+        for _ in repeat(None, times):
+            call()
+        return (time.perf_counter() - start) / times
+
+    def measure(self, seconds):
+        """Seconds a call: the median of blocks that take about so long together, at least one call."""
+        gc.collect()
+        times = max(1, round(seconds / BLOCKS / self.each))
+        if self.each < seconds:
+            self.repeat(times)  # brings back the caches that others used
+        blocks, end = [], time.perf_counter() + seconds
+        while not blocks or time.perf_counter() < end:
+            blocks.append(self.repeat(times))
+        self.each = statistics.median(blocks)
+        return self.each
+
+
+class Session:
+    """What the orders work on: a peer and, once prepared, the clocks of its settings for a rung."""
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.clocks, self.chosen = {}, None
+
+    def prepare(self, task, rung):
+        import rungs
+
+        self.clocks, self.chosen = {}, None
+        gc.collect()
+        self.task, self.rung = task, rungs.TASKS[task][rung]
+        offered = {"train": self.peer.train, "predict": self.peer.predict, "gemm": self.peer.product}[task](self.rung)
+        self.clocks = {setting: Clock(make()) for setting, make in offered.items()}
+        return {"ready": True}
+
+    def choose(self, seconds):
+        """Keep the fastest setting, and check what it computes."""
+        best = min(self.clocks, key=lambda name: self.clocks[name].measure(seconds)) if len(self.clocks) > 1 else ""
+        best = best or next(iter(self.clocks))
+        self.chosen = self.clocks[best]
+        self.clocks = {}
+        answer = {"setting": best}
+        if self.task == "train":
+            answer["steps"] = self.peer.steps(self.rung)
+            answer["loss"] = self.peer.train(self.rung.beginning(), shuffle=False)[best]()()
+        elif self.task == "predict":
+            answer["error"] = float(abs(self.chosen.call().reshape(self.rung.rows, -1) - self.rung.expected).max())
+        return answer
+
+    def measure(self, seconds):
+        steps = self.peer.steps(self.rung) if self.task == "train" else 1
+        return {"time": self.chosen.measure(seconds) / steps}
+
+    def obey(self, order):
+        try:
+            if "task" in order:
+                return self.prepare(order["task"], order["rung"])
+            return self.choose(order["choose"]) if "choose" in order else self.measure(order["seconds"])
+        except Exception as error:  # a peer that cannot do a rung is named, and the others go on
+            return {"missing": f"{type(error).__name__}: {error}"}
 
 
 def main():
@@ -18,40 +99,21 @@ def main():
     os.dup2(2, 1)
     warnings.simplefilter("ignore")
     import peers
-    import rungs
 
     peer = next(p for p in peers.PEERS if p.name == sys.argv[1])()
 
-    def say(**answer):
+    def say(answer):
         out.write(json.dumps(answer) + "\n")
 
     try:
-        say(version=peer.version())
-    except ImportError as error:
-        say(missing=str(error))
+        say({"version": peer.version()})
+    except (ImportError, peers.Unfit) as error:
+        say({"missing": str(error)})
         return
-    run = per_call = None
+    session = Session(peer)
     for line in sys.stdin:
-        order = json.loads(line)
-        if "stop" in order:
-            return
-        if "task" in order:
-            try:
-                training = order["task"] == "train"
-                rung = (rungs.TRAINING if training else rungs.PREDICTION)[order["rung"]]
-                run = peer.train(rung) if training else peer.predict(rung)
-                first = run()
-                per_call = rung.steps * peer.epochs if training else 1
-                say(ready=True, loss=first if training else None)
-            except Exception as error:  # a peer that cannot do a rung is named, and the others go on
-                say(missing=f"{type(error).__name__}: {error}")
-            continue
-        gc.collect()
-        count, result, start = 0, None, time.perf_counter()
-        while (now := time.perf_counter()) - start < order["seconds"] or count < 2:
-            result = run()
-            count += 1
-        say(time=(now - start) / count / per_call, loss=result if isinstance(result, float) else None)
+        say(session.obey(json.loads(line)))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,7 @@
 # Kernels as functions on arrays, for initializers, checks and tests. `out` and inputs are C-contiguous and of this precision.
 
+from time import perf_counter
+
 cdef fnn_ctx serial
 serial.threads = 1
 
@@ -32,3 +34,36 @@ def apply(str name, const real[::1] x not None):
                      "erf": <size_t>K.verf}[name]
     (<void (*)(const fnn_ctx *, int64_t, const real *, real *) noexcept nogil>f)(&serial, x.shape[0], &x[0], &y[0])
     return out
+
+
+def gemm(str kind, const real[:, ::1] a not None, const real[:, ::1] b not None, real[:, ::1] c not None,
+         int threads=1, int precision=0, int64_t repeats=1):
+    """c = a b ("nn"), a b^T ("nt") or a^T b ("tn"), `repeats` times without the interpreter; seconds a time.
+
+    For measuring a product as training runs it, and for checking it: `precision` is 0, 1 or 2 for highest, high and medium.
+    """
+    cdef fnn_gemm d
+    cdef fnn_ctx cx
+    cdef int64_t i, inner
+    cdef unsigned char[::1] scratch
+    cdef size_t product = {"nn": <size_t>K.gemm_nn, "nt": <size_t>K.gemm_nt, "tn": <size_t>K.gemm_tn}[kind]
+    d.m, d.k = a.shape[0], a.shape[1]
+    inner, d.n = b.shape[0], b.shape[1]
+    if kind == "tn":
+        d.m, d.k = d.k, d.m
+    elif kind == "nt":
+        inner, d.n = d.n, inner
+    if inner != d.k or c.shape[0] != d.m or c.shape[1] != d.n or d.m * d.n * d.k == 0 or threads < 1:
+        raise ValueError(f"gemm {kind} on {threads} threads: a, b and c of {d.m} x {d.k}, {inner} x {d.n} and "
+                         f"{c.shape[0]} x {c.shape[1]}")
+    d.lda, d.ldb, d.ldc = a.shape[1], b.shape[1], c.shape[1]
+    d.accumulate, d.activation, d.alpha = 0, 0, 0.0
+    cx.threads, cx.precision, cx.scratch_size = threads, precision, gemm_scratch(&d, precision, threads)
+    scratch = numpy.empty(cx.scratch_size + 64, dtype="uint8")
+    cx.scratch = <void *>((<size_t>&scratch[0] + 63) // 64 * 64)
+    start = perf_counter()
+    with nogil:
+        for i in range(repeats):
+            (<void (*)(const fnn_ctx *, const fnn_gemm *, const real *, const real *, const real *, real *) noexcept nogil>
+             product)(&cx, &d, &a[0, 0], &b[0, 0], NULL, &c[0, 0])
+    return (perf_counter() - start) / max(repeats, 1)

@@ -1,0 +1,106 @@
+"""fastnn as its users call it: `fit`, `predict`, `predictor()`, and the kernels behind them."""
+
+from contextlib import redirect_stdout
+from functools import partial
+from io import StringIO
+
+from .base import EPSILON, LEARNING_RATE, THREADS, Peer, Unfit
+
+
+class Fastnn(Peer):
+    name = "fastnn"
+    precision = "highest"
+
+    def version(self):
+        import fastnn as fnn
+
+        with redirect_stdout(StringIO()):
+            config = fnn.show_config()
+        if self.precision != "highest" and config["precision"][self.precision] == "float32":
+            raise Unfit(f"precision={self.precision!r} is float32 on this CPU")
+        return f"{config['fastnn']} ({config['target']})"
+
+    def network(self, rung):
+        import fastnn as fnn
+
+        *hidden, last = rung.sizes[1:]
+        net = fnn.Network(
+            [*(fnn.Dense(units, "relu") for units in hidden), fnn.Dense(last, "softmax" if rung.classes else None)],
+            optimizer=fnn.Adam(LEARNING_RATE, epsilon=EPSILON),
+            input_shape=rung.sizes[0],
+            precision=self.precision,
+            seed=0,
+        )
+        names = (f"layers.{i}.{role}" for i in range(len(rung.weights)) for role in ("weight", "bias"))
+        net.set_weights(dict(zip(names, (array for layer in rung.weights for array in layer), strict=True)))
+        return net
+
+    def train(self, rung, shuffle=True):
+        def make():
+            X, y = rung.data
+            net = self.network(rung)
+            options = {"epochs": rung.epochs, "batch_size": rung.batch, "shuffle": shuffle, "verbose": 0}
+            return lambda: net.fit(X, y, **options)["loss"][-1]
+
+        return {"": make}
+
+    def steps(self, rung):
+        return rung.steps * rung.epochs
+
+    def predict(self, rung):
+        return {"": lambda: partial(self.network(rung).predict, rung.data)}
+
+    def product(self, product):
+        def make():
+            from fastnn._core import f32
+
+            precision = {"highest": 0, "high": 1, "medium": 2}[self.precision]
+            call = partial(f32.gemm, product.orientation, *product.operands, THREADS, precision)
+            # The loop over the repetitions is the kernel's own: the worker is told the seconds a time.
+            call.repeat = call
+            return call
+
+        return {"": make}
+
+
+class Reduced(Fastnn):
+    """Products of bfloat16 parts, where they are most of the work."""
+
+    def train(self, rung, shuffle=True):
+        if not rung.wide:
+            raise Unfit
+        return super().train(rung, shuffle)
+
+    def predict(self, rung):
+        raise Unfit
+
+    def product(self, product):
+        if not product.square:
+            raise Unfit
+        return super().product(product)
+
+
+class High(Reduced):
+    name = "fastnn high"
+    precision = "high"
+
+
+class Medium(Reduced):
+    name = "fastnn medium"
+    precision = "medium"
+
+
+class Predictor(Fastnn):
+    name = "fastnn predictor()"
+    threaded = False
+
+    def train(self, rung, shuffle=True):
+        raise Unfit
+
+    def predict(self, rung):
+        if rung.rows != 1:
+            raise Unfit
+        return {"": lambda: partial(self.network(rung).predictor(), rung.data)}
+
+    def product(self, product):
+        raise Unfit

@@ -1,0 +1,98 @@
+"""JAX: all of an epoch in one scan under jit, its state donated; the epochs of one call in a scan around it."""
+
+from functools import partial
+
+from .base import BETAS, EPSILON, LEARNING_RATE, Peer
+
+
+class Jax(Peer):
+    name = "JAX"
+
+    def version(self):
+        import jax
+
+        return jax.__version__
+
+    def train(self, rung, shuffle=True):
+        # One flat vector of parameters makes Adam one loop, which small networks gain from and large ones pay for in copies.
+        return {way: lambda way=way: self.epochs(rung, shuffle, way == "flat vector") for way in ("tree of arrays", "flat vector")}
+
+    def steps(self, rung):
+        return rung.steps * rung.epochs
+
+    def epochs(self, rung, shuffle, flat):
+        import jax
+        import jax.numpy as jnp
+        import numpy as np
+        from jax.flatten_util import ravel_pytree
+
+        X, y = (jnp.asarray(array) for array in rung.data)
+        start, unflat = ravel_pytree(rung.weights) if flat else (jax.tree.map(jnp.asarray, rung.weights), lambda tree: tree)
+
+        def loss_of(params, x, y):
+            out = forward(unflat(params), x)
+            if rung.classes:
+                return -jnp.take_along_axis(jax.nn.log_softmax(out), y[:, None], 1).mean()
+            return ((out - y) ** 2).mean()
+
+        def step(carry, index):
+            params, m, v, t = carry
+            loss, grads = jax.value_and_grad(loss_of)(params, X[index], y[index])
+            t = t + 1
+            m = jax.tree.map(lambda m, g: BETAS[0] * m + (1 - BETAS[0]) * g, m, grads)
+            v = jax.tree.map(lambda v, g: BETAS[1] * v + (1 - BETAS[1]) * g * g, v, grads)
+            rate, root = LEARNING_RATE / (1 - BETAS[0] ** t), 1 / jnp.sqrt(1 - BETAS[1] ** t)
+            params = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) * root + EPSILON), params, m, v)
+            return (params, m, v, t), loss
+
+        def epoch(carry, _):
+            state, key = carry
+            key, use = jax.random.split(key)
+            order = jax.random.permutation(use, rung.rows) if shuffle else jnp.arange(rung.rows)
+            state, losses = jax.lax.scan(step, state, order.reshape(rung.steps, rung.batch))
+            return (state, key), losses.mean()
+
+        @partial(jax.jit, donate_argnums=0)
+        def train(carry):
+            if rung.epochs == 1:
+                return epoch(carry, None)
+            return jax.lax.scan(epoch, carry, None, length=rung.epochs)
+
+        def zeros():
+            return jax.tree.map(jnp.zeros_like, start)
+
+        carry = (start, zeros(), zeros(), jnp.float32(0)), jax.random.key(0)
+
+        def run():
+            nonlocal carry
+            carry, losses = train(carry)
+            return float(np.asarray(losses).flat[-1])
+
+        return run
+
+    def predict(self, rung):
+        def make(closed):
+            import jax
+            import jax.numpy as jnp
+            import numpy as np
+
+            def answer(params, x):
+                x = forward(params, x)
+                return jax.nn.softmax(x) if rung.classes else x
+
+            if closed:
+                call = jax.jit(partial(answer, rung.weights))
+            else:
+                call = partial(jax.jit(answer), jax.tree.map(jnp.asarray, rung.weights))
+            return lambda: np.asarray(call(rung.data))
+
+        return {"weights as arguments": partial(make, False), "weights as constants": partial(make, True)}
+
+
+def forward(params, x):
+    from jax.nn import relu
+
+    for weight, bias in params[:-1]:
+        x = relu(x @ weight + bias)
+    weight, bias = params[-1]
+    return x @ weight + bias
