@@ -46,7 +46,7 @@ def two_by_two(**options):
         ({"layers": [fnn.Dense(1)], "loss": ["mse", "mse"], "input_shape": 1}, ValueError, "1 outputs, got 2 losses"),
         ({"layers": [fnn.Dense(2, "softmax")], "loss": "binary_cross_entropy", "input_shape": 1}, ValueError,
          "'binary_cross_entropy' does not fit after softmax; take sigmoid or a linear last layer"),
-        ({"layers": [fnn.Dense(2)], "loss": "quantile", "input_shape": 1}, ShapeError, "an output for each of its lev"),
+        ({"layers": [fnn.Dense(2)], "loss": "quantile", "input_shape": 1}, ShapeError, "an output for each level"),
     ],
 )  # fmt: skip
 def test_networks_that_cannot_be(options, error, message):

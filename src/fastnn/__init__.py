@@ -21,8 +21,8 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, 
 __version__ = "0.1.0"
 
 __all__ = [
-    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "Callback", "Concat", "CoordinateSearch", "Dense", "Dropout",
-    "FastnnError", "Flatten", "History", "Input", "LambdaCallback", "Layer", "Loss", "Metric", "ModelFileError", "Network",
-    "NonFiniteWarning", "NotFittedError", "Optimizer", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError", "datasets",
-    "initializers", "layers", "losses", "metrics", "optimizers", "show_config",
+    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "Callback", "Concat", "CoordinateSearch", "Dense",
+    "Dropout", "FastnnError", "Flatten", "History", "Input", "LambdaCallback", "Layer", "Loss", "Metric",
+    "ModelFileError", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer", "RMSprop", "Reshape", "Residual",
+    "Rprop", "ShapeError", "datasets", "initializers", "layers", "losses", "metrics", "optimizers", "show_config",
 ]  # fmt: skip

@@ -8,9 +8,9 @@ Modes
     "predictor"  the bare forward pass between an input buffer and an output buffer
 Training and prediction differ in their ops (dropout is absent from prediction), never by a flag in an op.
 
-Rules that hold here and nowhere else: a softmax or sigmoid before its own loss is left out and the loss works on logits; an
-activation that only one dense op feeds is fused into it, in training where its derivative follows from the output; the first
-writer of a gradient stores and later ones add.
+Rules that hold here and nowhere else: a softmax or sigmoid before its own loss is left out and the loss works on
+logits; an activation that only one dense op feeds is fused into it, in training where its derivative follows from the
+output; the first writer of a gradient stores and later ones add.
 """
 
 import os
@@ -25,7 +25,7 @@ PRECISIONS = {"highest": 0, "high": 1, "medium": 2}
 
 
 class Binding:
-    """What an op is made from: its arrays and attributes. `adds` and `param_adds` say where it must add to a gradient."""
+    """What an op is made from: its arrays and attributes; `adds` and `param_adds`: where it must add to a gradient."""
 
     __slots__ = ("x", "dx", "y", "dy", "adds", "params", "grads", "param_adds", "attrs", "number")
 
@@ -63,7 +63,7 @@ class Compiled:
         return self._plan.array(self._arrays, value)
 
     def outputs(self):
-        """(op record, array of its output for the current batch) in the order of the forward pass of a training program."""
+        """(op record, its output for the current batch) in the order of the forward pass of a training program."""
         for node in self._plan.nodes:
             if node.output is not None and not node.kind.startswith("feed"):
                 yield node, self.array(node.output)[: self.program.batch_rows]
@@ -76,7 +76,9 @@ class Compiled:
             op.set_target(None)
 
 
-def compile_program(graph, memory, mode, batch, *, heads=(), weighted=False, record=False, precision="highest", seed=0, update=None):
+def compile_program(
+    graph, memory, mode, batch, *, heads=(), weighted=False, record=False, precision="highest", seed=0, update=None
+):
     """A Compiled for batches of at most `batch` rows.
 
     memory: the network's Memory (parameters and gradients); update: the ops of the update phase, for mode "train".
@@ -100,7 +102,8 @@ def compile_program(graph, memory, mode, batch, *, heads=(), weighted=False, rec
     done.program = memory.engine.Program(
         forward, backward, update or [], batch, (arrays, memory), seed & (2**64 - 1), PRECISIONS[precision]
     )
-    done.inputs, done.targets, done.weights, done.records = ([ops[node] for node in nodes if node in ops] for nodes in ends)
+    bound = [[ops[node] for node in nodes if node in ops] for nodes in ends]
+    done.inputs, done.targets, done.weights, done.records = bound
     done._plan, done._arrays = plan, arrays
     return done
 
@@ -110,12 +113,13 @@ def _add_ends(plan, mode, heads, weighted, record):
     if mode == "predictor":
         return [], [], [], []
     graph = plan.graph
-    # Prediction checks its input batch by batch, while it is in cache and on all threads; training checked it at the edge.
+    # Prediction checks its input batch by batch, in cache and on all threads; training checked it at the edge.
     checks = {"checks": mode == "predict"}
-    inputs = [OpRecord("feed" if v.kind == "real" else "feed_ids", (), v, attrs=checks, where="input") for v in graph.inputs]
+    feed = {"real": "feed", "ids": "feed_ids"}
+    inputs = [OpRecord(feed[v.kind], (), v, attrs=checks, where="input") for v in graph.inputs]
     targets, weights, copies, losses = [], [], [], []
     for head, value in zip(heads, _loss_inputs(plan, heads, copies), strict=True):
-        targets.append(OpRecord("feed" if head.target.kind == "real" else "feed_ids", (), head.target, where="target"))
+        targets.append(OpRecord(feed[head.target.kind], (), head.target, where="target"))
         reads = [value, head.target]
         if weighted:
             weight = Value((head.loss.positions(head.output.shape),))
@@ -123,7 +127,8 @@ def _add_ends(plan, mode, heads, weighted, record):
             reads.append(weight)
         kind, attrs = head.loss.op(head.target.kind)
         losses.append(OpRecord(kind, reads, None, attrs={**attrs, "share": head.share}, where="loss"))
-    records = [OpRecord("record", (v,), None, where="output") for v in graph.outputs] if record or mode == "predict" else []
+    recorded = graph.outputs if record or mode == "predict" else ()
+    records = [OpRecord("record", (v,), None, where="output") for v in recorded]
     plan.nodes = [*inputs, *targets, *weights, *plan.nodes, *copies, *records, *losses]
     return inputs, targets, weights, records
 
@@ -211,7 +216,7 @@ class _Plan:
         for node in self.nodes:
             if node.output is not None and (node.params or any(self.root(v) in depends for v in node.inputs)):
                 depends.add(self.root(node.output))
-        reaches = set()  # a loss; a softmax that is computed for its record alone does not, and nobody writes its gradient
+        reaches = set()  # a loss; a softmax that is only recorded does not, and nobody writes its gradient
         for node in reversed(self.nodes):
             leads = node.kind != "record" if node.output is None else self.root(node.output) in reaches
             if leads:
@@ -250,7 +255,7 @@ class _Plan:
                 use((output, "data"), time)
             if not training:
                 continue
-            if node.inputs and output is not None:  # kept to the end of the forward pass, to say where a loss went wrong
+            if node.inputs and output is not None:  # to the end of the forward pass, to say where a loss went wrong
                 use((output, "data"), len(self.nodes))
             is_loss = output is None and node.kind != "record"
             if not is_loss and not self.has_backward(node):
@@ -269,7 +274,7 @@ class _Plan:
         return life
 
     def allocate(self, batch, memory, training, outside) -> dict:
-        """Arrays (batch, *shape) for every buffer, in one arena; `outside` are values that the caller reads and writes."""
+        """Arrays (batch, *shape) for every buffer, in one arena; `outside` are values that the caller uses."""
         self.differentiated, self.adds = set(), {}
         if training:
             self._differentiate()
@@ -297,7 +302,10 @@ class _Plan:
         for node in self.nodes:
             b = Binding()
             b.x = [self.array(arrays, v) for v in node.inputs]
-            b.dx = [self.array(arrays, v, "gradient") if (node, i) in self.adds else None for i, v in enumerate(node.inputs)]
+            b.dx = [
+                self.array(arrays, value, "gradient") if (node, i) in self.adds else None
+                for i, value in enumerate(node.inputs)
+            ]
             b.y = b.dy = None
             if node.output is not None:
                 b.y, b.dy = self.array(arrays, node.output), self.array(arrays, node.output, "gradient")
@@ -350,14 +358,14 @@ class Memory:
     def initialize(self, seed):
         """Draws every parameter from its initializer; parameter i has a random stream of its own."""
         for i, param in enumerate(self.graph.params.values()):
-            param.view(self.params)[...] = param.init(param.shape, self.dtype, (seed & (2**64 - 1), STREAM_INIT << 60 | i))
+            key = seed & (2**64 - 1), STREAM_INIT << 60 | i
+            param.view(self.params)[...] = param.init(param.shape, self.dtype, key)
 
     def penalties(self, training):
         """Ops for the penalties of the parameters that have one."""
+        penalty = self.engine.OPS["penalty"]
         return [
-            self.engine.OPS["penalty"](
-                param.view(self.params).reshape(-1), param.view(self.grads).reshape(-1) if training else None, param.l1, param.l2
-            )
+            penalty(param.flat(self.params), param.flat(self.grads) if training else None, param.l1, param.l2)
             for param in self.graph.params.values()
             if param.l1 or param.l2
         ]

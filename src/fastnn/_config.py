@@ -1,7 +1,7 @@
 """Objects that are their constructor arguments: layers, losses, optimizers, initializers, metrics.
 
-A family is a direct subclass of Configured made with `family="loss"`. A class enters its family's table by being defined
-with a `name`; there is no list to keep. Knows nothing of arrays or engines.
+A family is a direct subclass of Configured made with `family="loss"`. A class enters its family's table by being
+defined with a `name`; there is no list to keep. Knows nothing of arrays or engines.
 """
 
 from typing import Any, Self

@@ -1,7 +1,7 @@
 """The epoch loop: order of the samples, chunks of steps in the engine, figures, validation, callbacks, interrupts.
 
-A chunk is as many steps as fit into CHUNK seconds, one where a callback listens to batches. Between chunks Python is free to
-raise KeyboardInterrupt; the network then keeps its last completed step.
+A chunk is as many steps as fit into CHUNK seconds, one where a callback listens to batches. Between chunks Python is
+free to raise KeyboardInterrupt; the network then keeps its last completed step.
 """
 
 import warnings
@@ -20,7 +20,9 @@ STRETCH = 100_000  # the most epochs whose losses the engine gathers at once
 class Trainer:
     """One call of `fit`."""
 
-    def __init__(self, network, state, samples, validation, *, epochs, batch_size, shuffle, callbacks, verbose, threads):
+    def __init__(
+        self, network, state, samples, validation, *, epochs, batch_size, shuffle, callbacks, verbose, threads
+    ):
         self.network, self.state, self.samples, self.validation = network, state, samples, validation
         self.epochs, self.shuffle, self.threads = epochs, shuffle, threads
         self.batch = min(batch_size, samples.n)
@@ -34,7 +36,8 @@ class Trainer:
         self.network.stop_training = False
         run_epochs = self._solver_epoch if optimizer.solver else self._gradient_epochs
         # Epochs that nobody looks at one by one run in the engine without a stop.
-        watched = optimizer.solver or self.callbacks.callbacks or self.network.metrics or self.validation or self.progress.level == 2
+        listened = self.callbacks.callbacks or self.progress.level == 2
+        watched = listened or optimizer.solver or self.network.metrics or self.validation
         taken = self._take(optimizer)
         try:
             self._bind(taken[1])
@@ -50,9 +53,8 @@ class Trainer:
                     self.history.extend(range(epoch, end), {"loss": losses})
                     self.progress.epoch_end(end - 1, {"loss": losses[-1]})
                 epoch = end
-            self.history.stop_reason = (
-                "converged" if converged else "stopped by a callback" if self.network.stop_training else "all epochs done"
-            )
+            stopped = "stopped by a callback" if self.network.stop_training else "all epochs done"
+            self.history.stop_reason = "converged" if converged else stopped
         finally:
             self.state.give(taken)
             self.progress.end()
@@ -70,10 +72,10 @@ class Trainer:
 
     def _take(self, optimizer):
         s = self.samples
+        mode, optimizer = ("evaluate", None) if optimizer.solver else ("train", optimizer)
         return self.state.take(
-            "evaluate" if optimizer.solver else "train", self.batch, losses=self.network.losses, targets=s.kinds,
-            weighted=bool(s.weights), record=bool(self.network.metrics), optimizer=None if optimizer.solver else optimizer,
-            threads=self.threads,
+            mode, self.batch, losses=self.network.losses, targets=s.kinds, weighted=bool(s.weights),
+            record=bool(self.network.metrics), optimizer=optimizer, threads=self.threads,
         )  # fmt: skip
 
     def _bind(self, compiled):
@@ -155,8 +157,8 @@ def run_all(program):
 def evaluate(network, state, samples, threads) -> dict:
     """Loss and metrics over all samples, without dropout."""
     taken = state.take(
-        "evaluate", state.predict_batch(samples.n), losses=network.losses, targets=samples.kinds, weighted=bool(samples.weights),
-        record=bool(network.metrics), threads=threads,
+        "evaluate", state.predict_batch(samples.n), losses=network.losses, targets=samples.kinds,
+        weighted=bool(samples.weights), record=bool(network.metrics), threads=threads,
     )  # fmt: skip
     compiled = taken[1]
     outputs = empty_outputs(state, samples.n) if network.metrics else []
@@ -176,7 +178,7 @@ def empty_outputs(state, n):
 
 
 def first_nonfinite(compiled, state):
-    """Where the first value that is infinite or NaN stands: a parameter, else the layer whose op made it; None if nowhere."""
+    """Where the first value that is not finite stands: a parameter, else the layer that made it; None if nowhere."""
     for param in state.graph.params.values():
         if not np.isfinite(param.view(state.memory.params)).all():
             return param.name

@@ -1,7 +1,7 @@
 """The graph: what a network computes, as records of values, parameters and ops.
 
-Layers write it in their `plan`; the compiler reads it. It holds no arrays and no arithmetic. Shapes are those of one sample:
-the batch axis is never written down. Ops are named by their kind, the engine's own names.
+Layers write it in their `plan`; the compiler reads it. It holds no arrays and no arithmetic. Shapes are those of one
+sample: the batch axis is never written down. Ops are named by their kind, the engine's own names.
 """
 
 from math import prod
@@ -45,9 +45,13 @@ class Param:
     def size(self) -> int:
         return prod(self.shape)
 
+    def flat(self, vector):
+        """This parameter's stretch of a flat vector."""
+        return vector[self.offset : self.offset + self.size]
+
     def view(self, vector):
-        """This parameter inside a flat vector."""
-        return vector[self.offset : self.offset + self.size].reshape(self.shape)
+        """The same under the parameter's shape."""
+        return self.flat(vector).reshape(self.shape)
 
 
 class OpRecord:
@@ -122,7 +126,8 @@ class Graph:
         if name in self.params:
             known = self.params[name]
             if known.shape != tuple(shape):
-                raise ShapeError(f"{self.where()} is shared: its {role} has shape {known.shape}, this call needs {tuple(shape)}")
+                shapes = f"its {role} has shape {known.shape}, this call needs {tuple(shape)}"
+                raise ShapeError(f"{self.where()} is shared: {shapes}")
             return known
         found = Param(name, shape, self.size, init, **restraints)
         self._checked(found)

@@ -26,9 +26,8 @@ def plan(records) -> tuple[list[int], int]:
     total = 0
     for i in sorted(range(len(records)), key=lambda i: -records[i][0]):
         size, first, last = records[i]
-        alive = sorted(
-            (offsets[j], offsets[j] + aligned(records[j][0])) for j in placed if records[j][1] <= last and first <= records[j][2]
-        )
+        together = (j for j in placed if records[j][1] <= last and first <= records[j][2])
+        alive = sorted((offsets[j], offsets[j] + aligned(records[j][0])) for j in together)
         offsets[i] = _smallest_gap(alive, aligned(size))
         placed.append(i)
         total = max(total, offsets[i] + aligned(size))
@@ -36,7 +35,7 @@ def plan(records) -> tuple[list[int], int]:
 
 
 def _smallest_gap(occupied, size: int) -> int:
-    """Start of the smallest gap between the (start, end) stretches that holds `size`; the end of all where none does."""
+    """Start of the smallest gap between (start, end) stretches that holds `size`; the end of all where none does."""
     best, best_room, end = None, None, 0
     for start, stop in occupied:
         room = start - end

@@ -1,7 +1,7 @@
 """The compiled programs of a network: made when first needed, kept for the next call, lent to one caller at a time.
 
-Threads that predict at the same time each get a program of their own over the shared parameters. Knows nothing of arrays
-that users pass, nor of epochs.
+Threads that predict at the same time each get a program of their own over the shared parameters. Knows nothing of
+arrays that users pass, nor of epochs.
 """
 
 import os
@@ -71,8 +71,8 @@ class State:
         ] if losses else []  # fmt: skip
         update = self._update_ops(optimizer) if optimizer is not None else None
         return _compile.compile_program(
-            self.graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record, precision=self.precision,
-            seed=self.seed, update=update,
+            self.graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record,
+            precision=self.precision, seed=self.seed, update=update,
         )  # fmt: skip
 
     def _update_ops(self, optimizer):
@@ -91,7 +91,7 @@ class State:
         return [*clips, rule(memory.params, memory.grads, memory.slots, optimizer.settings()), *memory.constraints()]
 
     def predict_batch(self, n):
-        """Rows of a prediction batch: so many that the activations stay in cache, and a power of two so that few sizes occur."""
+        """Rows of a prediction batch: the activations stay in cache; a power of two, so that few sizes occur."""
         widest = max((op.output.size for op in self.graph.ops), default=1)
         fits = max(32, min(1024, PREDICT_BYTES // (2 * widest * self.memory.dtype.itemsize)))
         rows = 1 << (fits.bit_length() - 1)

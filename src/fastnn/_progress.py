@@ -1,4 +1,4 @@
-"""The progress line of `fit`: one line that is rewritten on a terminal, a line an epoch where that is asked for, else silence."""
+"""The progress line of `fit`: rewritten on a terminal, a line an epoch where that is asked for, else silence."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ INTERVAL = 0.1  # seconds between two writings of the line
 
 
 class Progress:
-    """verbose: "auto" (a line if stderr is a terminal), 0 or False (silence), 1 or True (the line), 2 (a line an epoch)."""
+    """verbose: "auto" (a line if stderr is a terminal), 0 or False (silence), 1 or True (a line), 2 (one an epoch)."""
 
     def __init__(self, verbose, epochs):
         if verbose not in ("auto", 0, 1, 2):

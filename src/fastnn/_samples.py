@@ -1,6 +1,7 @@
 """From what users pass to what programs are fed: inputs, targets and weights of one call, checked together.
 
-The checks of single arrays are `_data`'s; here they meet the graph: how many inputs and outputs there are, and what the losses take.
+The checks of single arrays are `_data`'s; here they meet the graph: how many inputs and outputs there are, and what the
+losses take.
 """
 
 import numpy as np
@@ -78,7 +79,8 @@ def read_samples(X, y, graph, losses, dtype, where, sample_weight=None, class_we
     weight = _weights(sample_weight, class_weight, targets, shapes, losses, n, dtype)
     weights = []
     if weight is not None:
-        weights = [np.repeat(weight[:, None], loss.positions(shape), axis=1) for loss, shape in zip(losses, shapes, strict=True)]
+        positions = [loss.positions(shape) for loss, shape in zip(losses, shapes, strict=True)]
+        weights = [np.repeat(weight[:, None], count, axis=1) for count in positions]
     return Samples(n, inputs, targets, kinds, weights, weight)
 
 
@@ -105,7 +107,7 @@ def _weights(sample_weight, class_weight, targets, shapes, losses, n, dtype):
         of_class = _data.class_weights(class_weight, ids, max(2, shapes[0][-1])).astype(dtype)
         weight = of_class if weight is None else weight * of_class
         if not weight.any():
-            raise ValueError("sample_weight and class_weight together give every sample the weight 0; at least one must count")
+            raise ValueError("sample_weight and class_weight together give every sample the weight 0; one must count")
     if weight is not None and any(loss.target == "any" for loss in losses):
         raise ValueError("a loss function of your own takes no weights: weigh the samples inside it")
     return weight

@@ -13,7 +13,8 @@ from .metrics import Metric
 from .optimizers import Optimizer
 
 __all__ = [
-    "ActivationLike", "ArrayLike", "CallbacksLike", "InitializerLike", "LossLike", "MetricLike", "OptimizerLike", "Reals", "Shape",
+    "ActivationLike", "ArrayLike", "CallbacksLike", "InitializerLike", "LossLike", "MetricLike", "OptimizerLike",
+    "Reals", "Shape",
 ]  # fmt: skip
 
 Reals: TypeAlias = NDArray[np.floating[Any]]

@@ -66,7 +66,8 @@ class CallbackList:
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks: expected Callback objects, got {type(callback).__name__}")
             callback.network = network
-        self.wants_batches = any(self._overrides(c, "on_batch_begin") or self._overrides(c, "on_batch_end") for c in self.callbacks)
+        hooks = ("on_batch_begin", "on_batch_end")
+        self.wants_batches = any(self._overrides(callback, hook) for callback in self.callbacks for hook in hooks)
 
     @staticmethod
     def _overrides(callback, hook):

@@ -62,5 +62,5 @@ class History:
         return plot_history(self, path=path)
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{k}={v[-1]:.4g}" if isinstance(v[-1], float) else f"{k}=..." for k, v in self._figures.items())
+        last = ", ".join(f"{k}={v[-1]:.4g}" for k, v in self._figures.items() if isinstance(v[-1], float))
         return f"<History of {len(self.epochs)} epochs: {last}>"

@@ -1,7 +1,7 @@
 """Losses: what a network is trained to lower. Configuration and the shape of targets; the arithmetic is in the engine.
 
-Every loss is the weighted mean over the samples, sum(w_i l_i) / sum(w_i); l_i is the mean over a sample's outputs, except for
-cross entropy, where it is the sum over the classes.
+Every loss is the weighted mean over the samples, sum(w_i l_i) / sum(w_i); l_i is the mean over a sample's outputs,
+except for cross entropy, where it is the sum over the classes.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Loss(Configured, family="loss"):
     """Base of the losses.
 
-    kernel: the engine's name; target: what `_data.targets` checks y against; fuses: the activation whose output this loss
-    works on through its input (the logits); rejects: last activations that make no sense before it.
+    kernel: the engine's name; target: what `_data.targets` checks y against; fuses: the activation whose output this
+    loss works on through its input (the logits); rejects: last activations that make no sense before it.
     """
 
     kernel = ""
@@ -41,7 +41,7 @@ class Loss(Configured, family="loss"):
         """Raises ShapeError where this loss cannot read outputs of this shape."""
 
     def prediction(self, output, activation):
-        """What metrics compare with y, from the network's output after `activation`: probabilities in place of logits."""
+        """What metrics compare with y, from the output after `activation`: probabilities in place of logits."""
         return output
 
     def positions(self, output_shape) -> int:
@@ -190,7 +190,7 @@ class Quantile(Loss):
 
     def check_output(self, shape):
         if shape[-1] != len(self.levels):
-            raise ShapeError(f"the loss 'quantile' needs an output for each of its levels {self.levels}, got {shape[-1]}")
+            raise ShapeError(f"the loss 'quantile' needs an output for each level of {self.levels}, got {shape[-1]}")
 
     def prediction(self, output, activation):
         median = min(range(len(self.levels)), key=lambda i: abs(self.levels[i] - 0.5))

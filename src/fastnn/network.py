@@ -1,7 +1,7 @@
 """Network: the layers with their loss and optimizer, behind fit and predict.
 
-Thin on purpose: arrays are checked in `_samples`, epochs run in `_fit`, programs come from `_programs`. What is here is the order
-of things: check everything, then plan, then change the network, so that an error leaves it as it was.
+Thin on purpose: arrays are checked in `_samples`, epochs run in `_fit`, programs come from `_programs`. What is here is
+the order of things: check everything, then plan, then change the network, so that an error leaves it as it was.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from . import _fit, _programs, _samples
 from ._compile import PRECISIONS
 from ._data import boolean, fraction, non_negative_int, positive_int, sample_shape, weight
 from ._graph import Graph
+from ._nodes import layers_of, nodes_of, plan_node
 from ._summary import summary_table
 from .errors import NotFittedError, ShapeError, unknown_name
 from .layers.base import Input, Layer, Node
@@ -47,8 +48,8 @@ class Network:
         metrics: names, Metrics or callables (y, p) -> float.
         input_shape: of one sample; the default is taken from the first X.
         dtype: "float32" or "float64".
-        precision: of matrix products: "highest", "high" or "medium". The lower ones take bfloat16 tiles where the CPU has them
-            and are "highest" elsewhere; `show_config()` says which.
+        precision: of matrix products: "highest", "high" or "medium". The lower ones take bfloat16 tiles where the CPU
+            has them and are "highest" elsewhere; `show_config()` says which.
         seed: makes everything repeatable; None takes one from the system.
 
     Raises:
@@ -104,8 +105,8 @@ class Network:
         if outputs is not None:
             if input_shape is not None:
                 raise TypeError("input_shape belongs to a list of layers; with inputs= each Input has its shape")
-            self._inputs, self._outputs = _nodes(inputs, "inputs", Input), _nodes(outputs, "outputs", Node)
-            self.layers = _layers_of(self._outputs, self._inputs)
+            self._inputs, self._outputs = nodes_of(inputs, "inputs", Input), nodes_of(outputs, "outputs", Node)
+            self.layers = layers_of(self._outputs, self._inputs)
             return
         if isinstance(layers, Layer):
             layers = [layers]
@@ -170,7 +171,7 @@ class Network:
         else:
             paths = {layer: f"layers.{i}" for i, layer in enumerate(self.layers)}
             values = {node: g.input(node.shape) for node in self._inputs}
-            g.outputs = [_plan_node(g, node, values, paths) for node in self._outputs]
+            g.outputs = [plan_node(g, node, values, paths) for node in self._outputs]
         return g
 
     def _resolve_losses(self, graph, loss) -> list[Loss]:
@@ -186,7 +187,8 @@ class Network:
             loss.check_output(output.shape)
             if activation in loss.rejects:
                 fits = next(name for name, default in DEFAULTS.items() if default == loss.name)
-                raise ValueError(f"loss {loss.name!r} does not fit after {activation}; take {fits} or a linear last layer")
+                fix = f"take {fits} or a linear last layer"
+                raise ValueError(f"loss {loss.name!r} does not fit after {activation}; {fix}")
             losses.append(loss)
         return losses
 
@@ -237,7 +239,7 @@ class Network:
 
     def _built(self) -> _programs.State:
         if self._state is None:
-            raise NotFittedError("the network has no parameters yet: call fit, or build(input_shape), or give input_shape=")
+            raise NotFittedError("the network has no parameters yet: call fit, or build, or give input_shape=")
         return self._state
 
     def _drafted(self, X):
@@ -289,7 +291,7 @@ class Network:
             threads: the most threads to use; the result does not depend on it.
 
         Raises:
-            ValueError, TypeError, ShapeError: with the argument, what was expected, and what came. The network is unchanged.
+            ValueError, TypeError, ShapeError: with the argument, what was expected, and what came; nothing is changed.
             RuntimeError: the network is in training already, in another thread or in a callback.
             KeyboardInterrupt: the network keeps its last completed step.
 
@@ -314,8 +316,8 @@ class Network:
                 samples, validation = samples.split(share)
             self._check_metrics(state, samples, validation)
             trainer = _fit.Trainer(
-                self, state, samples, validation, epochs=epochs, batch_size=batch_size, shuffle=shuffle, callbacks=callbacks,
-                verbose=verbose, threads=threads,
+                self, state, samples, validation, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
+                callbacks=callbacks, verbose=verbose, threads=threads,
             )  # fmt: skip
             with self._committed(state):
                 return trainer.run()
@@ -370,8 +372,8 @@ class Network:
     def _take(self, mode, samples, optimizer=None):
         """A program for one batch of all the samples, fed with them."""
         taken = self._state.take(
-            mode, samples.n, losses=self.losses, targets=samples.kinds, weighted=bool(samples.weights), optimizer=optimizer,
-            threads=_programs.thread_count(None),
+            mode, samples.n, losses=self.losses, targets=samples.kinds, weighted=bool(samples.weights),
+            optimizer=optimizer, threads=_programs.thread_count(None),
         )  # fmt: skip
         taken[1].feed(samples.inputs, samples.targets, samples.weights)
         taken[1].program.set_rows(samples.n, False)
@@ -457,8 +459,8 @@ class Network:
     def predictor(self) -> Predictor:
         """A callable for the lowest latency: `p(x)` or `p(x, out=...)` is `predict` for one sample at a time.
 
-        It has buffers of its own over the network's live parameters, so further training shows in it. x is (1, ...) or one
-        sample (...); the result has the same form. Not for use by several threads at once; make one for each.
+        It has buffers of its own over the network's live parameters, so further training shows in it. x is (1, ...) or
+        one sample (...); the result has the same form. Not for use by several threads at once; make one for each.
 
         >>> import fastnn as fnn
         >>> net = fnn.Network([fnn.Dense(3)], input_shape=2, seed=0)
@@ -502,7 +504,8 @@ class Network:
         if not self.metrics:
             return {}
         figures = {}
-        for i, (target, output) in enumerate(zip(samples.targets, self._predictions(self._state, outputs), strict=True)):
+        predictions = self._predictions(self._state, outputs)
+        for i, (target, output) in enumerate(zip(samples.targets, predictions, strict=True)):
             suffix = f"_{i}" if len(outputs) > 1 else ""
             if target.dtype == np.int32 and target.shape[1:] == (1,):
                 target = target[:, 0]
@@ -582,57 +585,3 @@ def _dtype(dtype):
     if name not in DTYPES:
         raise unknown_name("dtype", name, DTYPES)
     return DTYPES[name]
-
-
-def _nodes(nodes, name, kind):
-    nodes = list(nodes) if isinstance(nodes, (list, tuple)) else [nodes]
-    for node in nodes:
-        if not isinstance(node, kind):
-            raise TypeError(f"{name}: expected {'fnn.Input(...)' if kind is Input else 'what layers returned'}, got {node!r}")
-    if not nodes or len(set(nodes)) < len(nodes):
-        raise ValueError(f"{name}: expected one or more different values")
-    return nodes
-
-
-def _sources(node):
-    return node.inputs if isinstance(node.inputs, (list, tuple)) else [node.inputs]
-
-
-def _layers_of(outputs, inputs):
-    """The layers in the order in which they run first, each once."""
-    layers, seen = [], set(inputs)
-    unread = seen.difference(outputs)
-    stack = [(node, False) for node in reversed(outputs)]
-    while stack:
-        node, expanded = stack.pop()
-        if node in seen:
-            continue
-        if isinstance(node, Input):
-            raise ValueError(f"{node!r} is used but is not among inputs=")
-        if expanded:
-            seen.add(node)
-            if not any(node.layer is layer for layer in layers):  # equal layers are still two layers
-                layers.append(node.layer)
-        else:
-            stack.append((node, True))
-            stack.extend((source, False) for source in reversed(_sources(node)))
-            unread.difference_update(_sources(node))
-    if unread:
-        raise ValueError(f"inputs: no output depends on {', '.join(repr(node) for node in inputs if node in unread)}")
-    return layers
-
-
-def _plan_node(g, node, values, paths):
-    """Plans a symbolic node after what it depends on; iterative, since graphs may be deep."""
-    stack = [node]
-    while stack:
-        top = stack[-1]
-        waiting = [source for source in _sources(top) if source not in values] if top not in values else []
-        if waiting:
-            stack.extend(reversed(waiting))
-            continue
-        stack.pop()
-        if top not in values:
-            x = [values[s] for s in top.inputs] if isinstance(top.inputs, list) else values[top.inputs]
-            values[top] = g.layer(top.layer, paths[top.layer], x)
-    return values[node]

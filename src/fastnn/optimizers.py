@@ -1,6 +1,7 @@
 """Optimizers: how a gradient, or the loss alone, moves the parameters. Configuration; the rules are kernels.
 
-Definitions and defaults are PyTorch's where both exist. `slots` are vectors of the parameters' layout that the rule keeps.
+Definitions and defaults are PyTorch's where both exist. `slots` are vectors of the parameters' layout that the rule
+keeps.
 weight_decay, clip_norm and clip_value mean the same everywhere; `SGD` says what.
 """
 
@@ -11,7 +12,8 @@ from ._data import fraction, non_negative, positive
 class Optimizer(Configured, family="optimizer"):
     """Base of the optimizers.
 
-    update: the engine's op; settings: its numbers. An optimizer whose `solver` is true sees whole epochs through `epoch`.
+    update: the engine's op; settings: its numbers. An optimizer whose `solver` is true sees whole epochs through
+    `epoch`.
     """
 
     update = ""
@@ -261,9 +263,9 @@ class Rprop(Optimizer):
 class CoordinateSearch(Optimizer):
     """The plain derivative-free search: moves each weight by +step and by -step and keeps what lowers the loss.
 
-    One epoch tries every weight once, in order, on the loss over all the data. Training stops when an epoch finds nothing
-    better. Costs two passes over the data for each weight, so it is for the smallest of networks; it is how one would begin
-    without knowing derivatives.
+    One epoch tries every weight once, in order, on the loss over all the data. Training stops when an epoch finds
+    nothing better. Costs two passes over the data for each weight, so it is for the smallest of networks; it is how one
+    would begin without knowing derivatives.
 
     Args:
         step: how far a weight is moved, above 0.

@@ -1,6 +1,7 @@
 """Kernels as functions on arrays of either precision: random numbers, checks, elementary functions.
 
-What initializers, the data edge and tests need of csrc without a program. Arrays of other dtypes are the caller's mistake.
+What initializers, the data edge and tests need of csrc without a program. Arrays of other dtypes are the caller's
+mistake.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Layers: configuration only. Each says in `plan` which values, parameters and ops it stands for; the engine does the rest."""
+"""Layers: configuration only. Each says in `plan` which values, parameters and ops it stands for."""
 
 from .base import Input, Layer, Node
 from .dense import Activation, Dense
@@ -6,4 +6,6 @@ from .dropout import Dropout
 from .merge import Add, Concat, Residual
 from .shape import Flatten, Reshape
 
-__all__ = ["Activation", "Add", "Concat", "Dense", "Dropout", "Flatten", "Input", "Layer", "Node", "Reshape", "Residual"]
+__all__ = [
+    "Activation", "Add", "Concat", "Dense", "Dropout", "Flatten", "Input", "Layer", "Node", "Reshape", "Residual",
+]  # fmt: skip

@@ -1,7 +1,7 @@
 """The layer protocol, and the call syntax that makes graphs of several inputs or outputs.
 
-A layer is its constructor's arguments. `plan(g, x)` writes it into a graph: `x` is the input value (a list of values for
-layers that merge), the return is the output value. A layer that is defined is registered; there is no list to keep.
+A layer is its constructor's arguments. `plan(g, x)` writes it into a graph: `x` is the input value (a list of values
+for layers that merge), the return is the output value. A layer that is defined is registered; there is no list to keep.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class Layer(Configured, family="layer"):
         for node in nodes:
             if not isinstance(node, Node):
                 raise TypeError(
-                    f"{type(self).__name__} was called with {type(node).__name__}; layers are called with fnn.Input(...) or with "
-                    "what other layers returned. To compute with arrays, put the layer into a Network"
+                    f"{type(self).__name__} was called with {type(node).__name__}; layers are called with fnn.Input"
+                    "(...) or with what other layers returned. To compute with arrays, put the layer into a Network"
                 )
         return Node(self, nodes if isinstance(inputs, (list, tuple)) else nodes[0])
 

@@ -57,8 +57,8 @@ class Dense(Layer):
         units: outputs.
         activation: a name (see `Activation`), None for linear, or a pair of callables (f, derivative).
         use_bias: whether b is there.
-        weight_init, bias_init: a name, an Initializer, an array or a callable shape -> array. The weight's default follows
-            the activation.
+        weight_init, bias_init: a name, an Initializer, an array or a callable shape -> array. The weight's default
+            follows the activation.
         l1, l2: penalties l1 sum|W| and l2 sum(W^2), added to the loss.
         max_norm: largest Euclidean norm of a unit's incoming weights, held after each step (Srivastava et al. 2014).
 
@@ -108,8 +108,8 @@ class Activation(Layer):
     """An activation as a layer of its own.
 
     Args:
-        activation: linear, sigmoid, tanh, relu, leaky_relu, elu, selu, gelu (exact), silu, softplus, softmax (over the last
-            axis), or a pair of callables (f, derivative) on arrays.
+        activation: linear, sigmoid, tanh, relu, leaky_relu, elu, selu, gelu (exact), silu, softplus, softmax (over the
+            last axis), or a pair of callables (f, derivative) on arrays.
         alpha: the slope of leaky_relu for x < 0 (default 0.01), the scale of elu for x < 0 (default 1).
 
     >>> import fastnn as fnn

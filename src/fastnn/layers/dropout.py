@@ -5,9 +5,10 @@ from .base import Layer
 
 
 class Dropout(Layer):
-    """Sets each value to 0 with probability `rate` in training and scales the others by 1 / (1 - rate); absent from prediction.
+    """Sets each value to 0 with probability `rate` in training and scales the others by 1 / (1 - rate).
 
-    The mask is a function of the network's seed, the step and the layer alone (Srivastava et al. 2014, "inverted").
+    Absent from prediction. The mask is a function of the network's seed, the step and the layer alone (Srivastava et
+    al. 2014, "inverted").
 
     Args:
         rate: in [0, 1).

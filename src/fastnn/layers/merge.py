@@ -6,7 +6,7 @@ from .base import Layer
 
 def _values(g, x):
     if not isinstance(x, list) or len(x) < 2:
-        raise ShapeError(f"{g.where()} joins two or more values: call it with a list, {type(g._layer).__name__}()([a, b])")
+        raise ShapeError(f"{g.where()} joins two or more values: call it with a list of them, as layer([a, b])")
     return x
 
 
@@ -59,7 +59,8 @@ class Concat(Layer):
             if len(value.shape) != len(first) or any(
                 a != b for i, (a, b) in enumerate(zip(first, value.shape, strict=True), 1) if i != axis
             ):
-                raise ShapeError(f"{g.where()} along axis {axis} needs the other axes equal, got {first} and {value.shape}")
+                shapes = f"{first} and {value.shape}"
+                raise ShapeError(f"{g.where()} along axis {axis} needs the other axes equal, got {shapes}")
         width = sum(value.shape[axis - 1] for value in values)
         y = g.value((*first[: axis - 1], width, *first[axis:]))
         offset = 0
@@ -93,6 +94,7 @@ class Residual(Layer):
             y = g.layer(layer, f"layers.{i}", y)
         if y.shape != x.shape:
             raise ShapeError(
-                f"{g.where()} adds its input {x.shape} to its layers' output {y.shape}; the last layer must give {x.shape} again"
+                f"{g.where()} adds its input {x.shape} to its layers' output {y.shape}; "
+                f"the last layer must give {x.shape} again"
             )
         return g.op("add", [x, y], x.shape)
