@@ -15,8 +15,11 @@
 #include "gemm_pack.h"
 
 #undef GEMM_STEPS
+#undef GEMM_STEPS_ONCE
 #undef GEMM_PANEL
-#define GEMM_STEPS 256 /* of k in one block: the rows of A under a tile take 6 KB (float) of L1 */
+#define GEMM_STEPS 256     /* of k in one block: the rows of A under a tile take 6 KB (float) of L1 */
+#define GEMM_STEPS_ONCE 64 /* for up to 3 rows, which wait for a wide B: in shorter columns the CPU reads it ahead better,
+                              which gains 5 to 30 % */
 #define GEMM_PANEL (TILE_WIDTH * VL)
 
 /* C (m x n) from A with element (i, p) at row_a i + step_a p, and B with row p at ldb p or, transposed, column j. */
@@ -45,6 +48,7 @@ ALWAYS_INLINE int64_t FN(parts_of)(int64_t n, int64_t size) { return (n + size -
 /* Columns of B in one block: with its steps, half of L2. */
 static int64_t FN(block_columns)(int64_t n)
 {
+    if (n <= GEMM_PANEL) return GEMM_PANEL;
     int64_t fit = (int64_t)(fnn_cache_size(2) / 2 / sizeof(real)) / GEMM_STEPS / GEMM_PANEL;
     return FN(least)(FN(parts_of)(n, GEMM_PANEL), fit < 1 ? 1 : fit) * GEMM_PANEL;
 }
@@ -171,8 +175,7 @@ static void FN(pack_chunk)(void *arg, int64_t part)
  * rows, so that each reads A once. A part has a dozen rows at least: lower tiles would sum in another order. */
 static void FN(run_block)(FN(block) *s, int threads)
 {
-    int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m;
-    int64_t chunks = 4 * (int64_t)threads;
+    const int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m, chunks = 4 * (int64_t)threads;
     if (s->g->packed) {
         s->pack_parts = s->g->transposed_b ? panels : threads == 1 ? 1 : FN(least)(s->steps, chunks);
         fnn_parallel(threads, s->pack_parts, FN(pack_chunk), s);
@@ -190,14 +193,15 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
 {
     if (g->m <= 0 || g->n <= 0) return;
     int threads = FN(threads_for)(cx, g->d);
-    int64_t columns = FN(block_columns)(g->n);
-    int64_t blocks = g->k > GEMM_STEPS ? FN(parts_of)(g->k, GEMM_STEPS) : 1;
+    int64_t columns = FN(block_columns)(g->n), steps = g->k;
+    int64_t most = g->m <= 3 && g->n > 2 * GEMM_PANEL && !g->packed ? GEMM_STEPS_ONCE : GEMM_STEPS;
+    if (steps > most) steps = FN(parts_of)(g->k, FN(parts_of)(g->k, most));
+    if (steps == 0) steps = 1; /* one empty block, which stores the bias */
     for (int64_t column = 0; column < g->n; column += columns)
-        for (int64_t i = 0; i < blocks; i++) {
-            int64_t step = g->k * i / blocks;
-            FN(block) s = {.g = g, .step = step, .steps = g->k * (i + 1) / blocks - step, .column = column,
+        for (int64_t step = 0; step < g->k || step == 0; step += steps) {
+            FN(block) s = {.g = g, .step = step, .steps = FN(least)(steps, g->k - step), .column = column,
                            .columns = FN(least)(columns, g->n - column), .panels = cx->scratch,
-                           .first = i == 0, .last = i == blocks - 1};
+                           .first = step == 0, .last = step + steps >= g->k};
             FN(run_block)(&s, threads);
         }
 }
