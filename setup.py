@@ -15,7 +15,16 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 
-COMMON = ["-std=c11", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-fPIC", "-g0"]
+COMMON = [
+    "-std=c11",
+    "-O3",
+    "-ffp-contract=fast",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fvisibility=hidden",
+    "-fPIC",
+    "-g0",
+]
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"] if os.environ.get("FASTNN_WERROR") == "1" else []
 # What Cython generates is not held to -Wextra: its unused parameters and comparisons are its own.
 ENGINE_WARNINGS = ["-Wall", "-Werror", "-Wno-unused-function"] if WARNINGS else []
@@ -23,7 +32,11 @@ ENGINE_WARNINGS = ["-Wall", "-Werror", "-Wno-unused-function"] if WARNINGS else 
 TARGETS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     TARGETS["avx2"] = ["-mavx2", "-mfma"]
-    TARGETS["avx512"] = [*TARGETS["avx2"], *(f"-mavx512{x}" for x in ("f", "bw", "dq", "vl")), "-mprefer-vector-width=512"]
+    TARGETS["avx512"] = [
+        *TARGETS["avx2"],
+        *(f"-mavx512{x}" for x in ("f", "bw", "dq", "vl")),
+        "-mprefer-vector-width=512",
+    ]
 
 HEADERS = sorted(glob("csrc/**/*.h", recursive=True) + ["csrc/kernels.def"])
 
@@ -46,7 +59,14 @@ def engine(name, defines=()):
         [f"src/fastnn/_core/{name}.pyx"],
         include_dirs=["csrc", "src/fastnn/_core"],
         define_macros=list(defines),
-        extra_compile_args=["-O3", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-g0", *ENGINE_WARNINGS],
+        extra_compile_args=[
+            "-O3",
+            "-ffp-contract=fast",
+            "-fno-math-errno",
+            "-fno-trapping-math",
+            "-g0",
+            *ENGINE_WARNINGS,
+        ],
         extra_link_args=["-lpthread", "-lm"] if os.name == "posix" else [],
         depends=[*HEADERS, *sorted(glob("src/fastnn/_core/**/*.p??", recursive=True))],
     )
@@ -61,8 +81,12 @@ setup(
         [engine("binding"), engine("f32"), engine("f64", [("FNN_F64", "1")])],
         language_level=3,
         compiler_directives={
-            "boundscheck": False, "wraparound": False, "cdivision": True, "initializedcheck": False,
-            "embedsignature": True, "freethreading_compatible": False,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "embedsignature": True,
+            "freethreading_compatible": False,
         },
     ),
     cmdclass={"build_clib": ParallelBuildClib},
