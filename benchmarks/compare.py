@@ -2,8 +2,9 @@
 
     python benchmarks/compare.py OLD.json NEW.json [--all]
 
-A figure has changed where the middle halves of its rounds lie apart and the medians differ by more than 3 %. Peers of the same
-version that moved show what the machine did meanwhile; their median change is printed, and fastnn's are corrected by it.
+A figure has changed where the middle halves of its rounds lie apart and the medians differ by more than 3 %. Peers of
+the same version that moved show what the machine did meanwhile: their median change is printed, and fastnn's are
+corrected by it.
 """
 
 import argparse
@@ -33,7 +34,7 @@ class Change:
         return self.old.median / self.new.median
 
     def apart(self, drift=1.0):
-        """Whether it is more than the spread and the threshold, once the new times are scaled by the machine's drift."""
+        """Whether it is more than the spread and the threshold, with the machine's drift taken out."""
         low, high = self.new.low * drift, self.new.high * drift
         return (high < self.old.low or low > self.old.high) and abs(self.ratio / drift - 1) > THRESHOLD
 
@@ -72,10 +73,9 @@ def report(old, new, show_all=False):
         ratio = change.ratio / drift
         word = "faster" if ratio > 1 else "slower"
         mark = "" if change.apart(drift) else "  (within the spread)"
-        lines.append(
-            f"{change.task:8}{change.rung:36}{change.peer:20}{change.old.median * 1e6:12.4g} -> {change.new.median * 1e6:10.4g} us"
-            f"  {max(ratio, 1 / ratio):.2f}x {word}{mark}"
-        )
+        times = f"{change.old.median * 1e6:12.4g} -> {change.new.median * 1e6:10.4g} us"
+        changed = f"{max(ratio, 1 / ratio):.2f}x {word}{mark}"
+        lines.append(f"{change.task:8}{change.rung:36}{change.peer:20}{times}  {changed}")
     lines.append(f"{sum(change.apart(drift) for change in own)} of {len(own)} figures of fastnn changed")
     return lines
 

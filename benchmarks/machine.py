@@ -22,7 +22,11 @@ def describe_machine():
     """CPU model, cores that may be used, and memory."""
     found = re.search(r"model name\s*:\s*(.+)", cpu_text())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return {"cpu": found.group(1) if found else "unknown CPU", "cores": len(os.sched_getaffinity(0)), "memory_gib": round(memory, 1)}
+    return {
+        "cpu": found.group(1) if found else "unknown CPU",
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory, 1),
+    }
 
 
 def thread_counts():
@@ -36,10 +40,16 @@ PEAK = r"""
 #include <time.h>
 typedef float v __attribute__((vector_size(%(bytes)d)));
 enum { LANES = sizeof(v) / sizeof(float), STEPS = 100000, SECONDS_PER_RUN = 1 };
-static double now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t); return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec; }
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
 int main(void)
 {
-    v a = {0}, b = {0}, s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a, s6 = a, s7 = a, s8 = a, s9 = a, s10 = a, s11 = a;
+    v a = {0}, b = {0};
+    v s0 = a, s1 = a, s2 = a, s3 = a, s4 = a, s5 = a, s6 = a, s7 = a, s8 = a, s9 = a, s10 = a, s11 = a;
     double best = 1e9, end = now() + SECONDS_PER_RUN;
     while (now() < end) {
         double start = now();

@@ -15,7 +15,9 @@ def import_times(rounds=15):
     for round in range(rounds + 1):
         for name, statement in programs.items():
             code = f"from time import perf_counter as t; start = t(); {statement}; print(t() - start)"
-            took = float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+            took = float(
+                subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+            )
             if round:  # the first one brings the files into the system's cache
                 times[name].append(took)
     medians = {name: statistics.median(values) for name, values in times.items()}

@@ -2,7 +2,7 @@
 
     {"machine", "date", "commit", "python", "versions": {peer: version}, "missing": {peer: why},
      "peak": {threads: float32 operations a second},
-     "train" | "predict" | "gemm": {rung: {peer: {"times": {threads: [seconds of each round]}, "setting", "loss" or "error", ...}}},
+     "train" | "predict" | "gemm": {rung: {peer: {"times": {threads: [seconds of each round]}, "setting", ...}}},
      "import": {"numpy", "with fastnn", "beyond"}, "wheel": {"name", "bytes"}}
 
 A peer's figure is the median of its rounds with its better number of threads.

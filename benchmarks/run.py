@@ -5,8 +5,8 @@
     python benchmarks/run.py --only train --rungs 2,3 --peers fastnn,JAX
     python benchmarks/run.py --only gemm --rungs 64-32
 
-Each peer runs in processes of its own, one for each number of threads, and they are measured in turns, round after round.
-A run of a part or in short rounds writes no file unless --output names one.
+Each peer runs in processes of its own, one for each number of threads, and they are measured in turns, round after
+round. A run of a part or in short rounds writes no file unless --output names one.
 """
 
 import argparse
@@ -28,7 +28,7 @@ import rungs  # noqa: E402
 from machine import describe_machine, fma_peak, thread_counts  # noqa: E402
 
 PARTS = (*results.TASKS, "package")
-# Seconds of a measurement and rounds of it; a product is short and there are many. `choose`: for each setting of a peer.
+# Seconds of a measurement and rounds of it; products are short and many. `choose`: for each setting of a peer.
 FULL = {"train": (0.2, 7), "predict": (0.12, 7), "gemm": (0.012, 5), "choose": 0.1}
 QUICK = {"train": (0.05, 2), "predict": (0.03, 2), "gemm": (0.002, 2), "choose": 0.02}
 
@@ -44,7 +44,13 @@ class Worker:
                        "XLA_FLAGS": f"{flags} intra_op_parallelism_threads={threads}"}  # fmt: skip
         command = [sys.executable, str(HERE / "worker.py"), peer]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            bufsize=1,
+            env=environment,
         )
 
     def order(self, **order):
@@ -59,15 +65,18 @@ class Worker:
         self.order(**order)
         return self.answer()
 
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.stdin.close()
-            self.process.wait(timeout=20)
+
+def stop(workers):
+    for worker in workers:
+        worker.process.stdin.close()
+    for worker in workers:
+        worker.process.wait(timeout=60)
 
 
-def start(wanted):
-    """Workers of the peers that are there, {peer: version}, and {peer: why} of the others."""
-    workers = [Worker(p.name, n) for p in peers.PEERS if p.name in wanted for n in (thread_counts() if p.threaded else [1])]
+def start(wanted, counts):
+    """Workers of the peers that are there, for each number of threads; {peer: version}; {peer: why} of the others."""
+    chosen = [peer for peer in peers.PEERS if peer.name in wanted]
+    workers = [Worker(peer.name, n) for peer in chosen for n in (counts if peer.threaded else [1])]
     ready, versions, missing = [], {}, {}
     for worker in workers:  # all are started before the first is waited for
         answer = worker.answer()
@@ -118,10 +127,14 @@ def measure(workers, task, index, plan):
     return found
 
 
-def chosen(ladder, wanted):
-    """(number, rung) of the rungs that were asked for, by number or by a part of the name."""
-    words = wanted.split(",") if wanted else [""]
-    return [(i, rung) for i, rung in enumerate(ladder) if any(w == str(i) or not w.isdigit() and w in rung.name for w in words)]
+def chosen(ladder, words):
+    """(number, rung) of the rungs asked for by number or a part of the name; what a call costs is always among them."""
+    words = words.split(",") if words else [""]
+
+    def wanted(i, rung):
+        return rung in rungs.CALLS or any(w == str(i) or not w.isdigit() and w in rung.name for w in words)
+
+    return [(i, rung) for i, rung in enumerate(ladder) if wanted(i, rung)]
 
 
 def show(task, rung, found):
@@ -157,15 +170,20 @@ def main():
         print(f"[{time.perf_counter() - began:4.0f} s] {text}", flush=True)
 
     progress("starting the peers")
-    workers, versions, missing = start(args.peers)
+    workers, versions, missing = start(args.peers, thread_counts())
     for name, why in missing.items():
         print(f"  missing: {name} ({why})")
     progress("multiply-add peak")
     peak = fma_peak()
     found = {
-        "machine": describe_machine(), "date": time.strftime("%Y-%m-%d"), "commit": commit(), "python": platform.python_version(),
-        "versions": versions, "missing": missing, "peak": peak,
-    }  # fmt: skip
+        "machine": describe_machine(),
+        "date": time.strftime("%Y-%m-%d"),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "versions": versions,
+        "missing": missing,
+        "peak": peak,
+    }
     for task in results.TASKS:
         if task not in parts:
             continue
@@ -177,14 +195,15 @@ def main():
             answer = measure(workers, task, index, plan)
             found[task][rung.name] = answer
             show(task, rung, answer)
-    for worker in workers:
-        worker.stop()
+    stop(workers)
     if "package" in parts:
         progress("import time and wheel")
         found["import"], found["wheel"] = package.import_times(3 if args.quick else 15), package.wheel_size()
     # The machine may have been slower at first; the highest peak of the run counts.
     if peak:
-        found["peak"] = {threads: max(rate, again) for (threads, rate), again in zip(peak.items(), fma_peak().values(), strict=True)}
+        found["peak"] = {
+            threads: max(rate, again) for (threads, rate), again in zip(peak.items(), fma_peak().values(), strict=True)
+        }
     if args.output:
         results.write(args.output, found)
     progress(f"written: {args.output}" if args.output else "done; no file was asked for")

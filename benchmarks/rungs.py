@@ -1,7 +1,8 @@
 """What is measured: networks from one neuron to wide ones, in training and in prediction, and the products inside them.
 
-Training: Adam, float32, relu between layers; cross entropy with integer labels where the output has ten units, mean squared error
-otherwise; shuffled epochs of minibatches, the gather of the rows included. Every peer starts from the same weights and rows.
+Training: Adam, float32, relu between layers; cross entropy with integer labels where the output has ten units, mean
+squared error otherwise; shuffled epochs of minibatches, the gather of the rows included. Every peer starts from the
+same weights and rows.
 """
 
 from dataclasses import dataclass, replace
@@ -184,12 +185,11 @@ PREDICTION = [
     Prediction((64, 32, 10), 100_000),
 ]
 
-# The first is next to no product: what a call costs by itself.
+CALLS = [Product(1, 1, 1, kind) for kind in Product.KINDS]  # next to no product: what a call costs by itself
 LAYERS = [(1, 32), (10, 32), (32, 1), (32, 10), (64, 32), (128, 10), (512, 1), (512, 10), (784, 128)]
 BATCHES = [1, 32, 64, 128, 256]
 SQUARES = [64, 128, 256, 512, 1024, 2048]
-PRODUCTS = [Product(1, 1, 1, kind) for kind in Product.KINDS]
-PRODUCTS += [Product(i, u, n, kind) for i, u in LAYERS for n in BATCHES for kind in Product.KINDS]
+PRODUCTS = CALLS + [Product(i, u, n, kind) for i, u in LAYERS for n in BATCHES for kind in Product.KINDS]
 PRODUCTS += [Product(s, s, s, kind) for s in SQUARES for kind in Product.KINDS]
 
 TASKS = {"train": TRAINING, "predict": PREDICTION, "gemm": PRODUCTS}

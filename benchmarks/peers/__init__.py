@@ -9,4 +9,17 @@ from .pure_python import PurePython
 from .pytorch import TorchCompile, TorchEager, TorchMedium
 from .sklearn import Sklearn
 
-PEERS = [Fastnn, Predictor, High, Medium, PurePython, NumPy, Sklearn, TorchEager, TorchCompile, TorchMedium, Jax, OnnxRuntime]
+PEERS = [
+    Fastnn,
+    Predictor,
+    High,
+    Medium,
+    PurePython,
+    NumPy,
+    Sklearn,
+    TorchEager,
+    TorchCompile,
+    TorchMedium,
+    Jax,
+    OnnxRuntime,
+]

@@ -4,9 +4,9 @@
     predict(rung)              predicts the rung's rows, from a NumPy array to a NumPy array
     product(product)           one matrix product into an array that exists already
 
-Each returns {setting: make}, where make() builds the model and returns the function that does it. Where a library has more than
-one good way, all are offered and the fastest on this machine counts. A peer that cannot do a rung raises Unfit. How many
-threads it may take is in its process's environment before it is imported; see worker.py.
+Each returns {setting: make}, where make() builds the model and returns the function that does it. Where a library has
+more than one good way, all are offered and the fastest on this machine counts. A peer that cannot do a rung raises
+Unfit. How many threads it may take is in its process's environment before it is imported; see run.py.
 """
 
 import os

@@ -14,8 +14,9 @@ class Jax(Peer):
         return jax.__version__
 
     def train(self, rung, shuffle=True):
-        # One flat vector of parameters makes Adam one loop, which small networks gain from and large ones pay for in copies.
-        return {way: lambda way=way: self.epochs(rung, shuffle, way == "flat vector") for way in ("tree of arrays", "flat vector")}
+        # One flat vector makes Adam one loop, which small networks gain from and large ones pay for in copies.
+        ways = {"tree of arrays": False, "flat vector": True}
+        return {way: partial(self.epochs, rung, shuffle, flat) for way, flat in ways.items()}
 
     def steps(self, rung):
         return rung.steps * rung.epochs
@@ -27,7 +28,10 @@ class Jax(Peer):
         from jax.flatten_util import ravel_pytree
 
         X, y = (jnp.asarray(array) for array in rung.data)
-        start, unflat = ravel_pytree(rung.weights) if flat else (jax.tree.map(jnp.asarray, rung.weights), lambda tree: tree)
+        if flat:
+            start, unflat = ravel_pytree(rung.weights)
+        else:
+            start, unflat = jax.tree.map(jnp.asarray, rung.weights), lambda tree: tree
 
         def loss_of(params, x, y):
             out = forward(unflat(params), x)

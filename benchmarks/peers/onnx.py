@@ -41,7 +41,8 @@ class OnnxRuntime(Peer):
         from onnxruntime import OrtValue
 
         session, data = self.session(rung, spin), rung.data
-        x, y = OrtValue.ortvalue_from_numpy(data), OrtValue.ortvalue_from_numpy(np.empty((rung.rows, rung.sizes[-1]), np.float32))
+        result = np.empty((rung.rows, rung.sizes[-1]), np.float32)
+        x, y = OrtValue.ortvalue_from_numpy(data), OrtValue.ortvalue_from_numpy(result)
         binding = session.io_binding()
         binding.bind_ortvalue_input("x", x)
         binding.bind_ortvalue_output("y", y)

@@ -20,6 +20,7 @@ class PurePython(Peer):
 
         def make():
             import numpy as np
+
             from fastnn.benchmark import pure_python
 
             X, y = (array.tolist() for array in rung.data)

@@ -17,10 +17,12 @@ class Sklearn(Peer):
 
         if len(rung.sizes) < 3:
             raise Unfit("needs a hidden layer")
-        model = (MLPClassifier if rung.classes else MLPRegressor)(
-            hidden_layer_sizes=rung.sizes[1:-1], alpha=0.0, batch_size=batch, learning_rate_init=LEARNING_RATE, beta_1=BETAS[0], beta_2=BETAS[1],
-            epsilon=EPSILON, max_iter=1, tol=0.0, n_iter_no_change=10**9, warm_start=True, random_state=0,
-        )  # fmt: skip
+        kind = MLPClassifier if rung.classes else MLPRegressor
+        adam = {"learning_rate_init": LEARNING_RATE, "beta_1": BETAS[0], "beta_2": BETAS[1], "epsilon": EPSILON}
+        never_stop = {"tol": 0.0, "n_iter_no_change": 10**9, "max_iter": 1, "warm_start": True}
+        model = kind(
+            hidden_layer_sizes=rung.sizes[1:-1], alpha=0.0, batch_size=batch, random_state=0, **adam, **never_stop
+        )
         model.fit(X, y)
         for i, (weight, bias) in enumerate(rung.weights):
             model.coefs_[i][:], model.intercepts_[i][:] = weight, bias
