@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import platform
+import random
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ from machine import describe_machine, fma_peak, thread_counts  # noqa: E402
 
 PARTS = (*results.TASKS, "package")
 # Seconds of a measurement and rounds of it; products are short and many. `choose`: for each setting of a peer.
-FULL = {"train": (0.2, 7), "predict": (0.12, 7), "gemm": (0.012, 5), "choose": 0.1}
+FULL = {"train": (0.15, 7), "predict": (0.12, 7), "gemm": (0.012, 5), "choose": 0.1}
 QUICK = {"train": (0.05, 2), "predict": (0.03, 2), "gemm": (0.002, 2), "choose": 0.02}
 
 
@@ -110,8 +111,10 @@ def measure(workers, task, index, plan):
     seconds, rounds = plan[task]
     ready, said = prepare(workers, task, index, plan["choose"] if task != "gemm" else seconds)
     times = {worker: [] for worker in ready}
+    shuffled = random.Random(0)
     for _ in range(rounds):
-        for worker in ready:
+        # In a new order: some libraries' threads spin on for a while, and would always hit the same peer.
+        for worker in shuffled.sample(ready, len(ready)):
             times[worker].append(worker.ask(seconds=seconds).get("time"))
     found = {}
     for worker, values in times.items():
