@@ -54,8 +54,8 @@ typedef enum {
  *   gemm_tn: A is k x m, B is k x n      (gradient of weights: dW = x^T dy)
  * Without accumulate, bias (n values, or NULL) is added and the activation applied before C is stored.
  * With accumulate the product is added to C; bias is NULL and activation FNN_LINEAR then.
- * Every element is one chain of fused multiply-adds over k in an order that depends on the dims alone, so the result is
- * bitwise the same for any number of threads. */
+ * The order in which an element is summed over k depends on the dims alone, so the result is bitwise the same for any
+ * number of threads. */
 typedef struct fnn_gemm {
     int64_t m, n, k;
     int64_t lda, ldb, ldc;

@@ -32,14 +32,14 @@ typedef struct {
     int transposed_b, packed;
 } FN(product);
 
-/* A block of it: `steps` of k, `columns` of C; C's tiles are shared out as row_parts x column_parts, the packing
- * of its columns of B as pack_parts. */
+/* What is shared out among threads at once: `columns` of C and the steps [step, end) of k, `steps` at a time. The tiles
+ * are shared out as row_parts x column_parts. */
 typedef struct {
     const FN(product) *g;
-    int64_t step, steps, column, columns;
-    int64_t pack_parts, row_parts, column_parts;
-    real *panels; /* of packed B */
-    int first, last;
+    int64_t step, end, steps, column, columns;
+    int64_t row_parts, column_parts;
+    real *panels; /* of packed B, each for `steps` steps */
+    int pack;     /* a part packs its panels itself */
 } FN(block);
 
 ALWAYS_INLINE int64_t FN(least)(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -114,19 +114,20 @@ static void FN(activate_rows)(const fnn_gemm *d, int64_t rows, int64_t columns, 
     }
 }
 
-/* Rows [row, end) by panels [panel, panel_end) of a block. */
-static void FN(run_part)(const FN(block) *s, int64_t row, int64_t end, int64_t panel, int64_t panel_end)
+/* Rows [row, end) by panels [panel, panel_end) of a block, its steps from `step` on. */
+static void FN(run_part)(const FN(block) *s, int64_t step, int64_t row, int64_t end, int64_t panel, int64_t panel_end)
 {
     const FN(product) *g = s->g;
+    const int64_t steps = FN(least)(s->steps, s->end - step), last = step + steps >= g->k;
     const int64_t whole = s->columns / GEMM_PANEL, rest = s->columns % GEMM_PANEL;
     const int64_t next_panel = g->packed ? s->steps * GEMM_PANEL : GEMM_PANEL;
-    const int32_t activation = s->last ? g->d->activation : FNN_LINEAR;
-    const real *a = g->a + s->step * g->step_a;
-    const real *b = (g->packed ? s->panels : g->b + s->step * g->ldb + s->column) + panel * next_panel;
-    const real *bias = s->last && g->bias ? g->bias + s->column + panel * GEMM_PANEL : NULL;
+    const int32_t activation = last ? g->d->activation : FNN_LINEAR;
+    const real *a = g->a + step * g->step_a;
+    const real *b = (g->packed ? s->panels : g->b + step * g->ldb + s->column) + panel * next_panel;
+    const real *bias = last && g->bias ? g->bias + s->column + panel * GEMM_PANEL : NULL;
     real *c = g->c + s->column + panel * GEMM_PANEL;
-    FN(tile_job) job = {.k = s->steps, .row_a = g->row_a, .step_a = g->step_a, .ldb = g->packed ? GEMM_PANEL : g->ldb,
-                        .ldc = g->ldc, .load = !s->first || g->d->accumulate, .relu = activation == FNN_RELU};
+    FN(tile_job) job = {.k = steps, .row_a = g->row_a, .step_a = g->step_a, .ldb = g->packed ? GEMM_PANEL : g->ldb,
+                        .ldc = g->ldc, .load = step > 0 || g->d->accumulate, .relu = activation == FNN_RELU};
 
     int64_t count = FN(least)(panel_end, whole) - panel, columns = count * GEMM_PANEL;
     if (count >= 4 && g->step_a != 1)
@@ -147,28 +148,41 @@ static void FN(run_part)(const FN(block) *s, int64_t row, int64_t end, int64_t p
 
 /* ---- blocks -------------------------------------------------------------------------------------------------- */
 
+/* Packs panels [panel, panel_end) for the steps from `step` on. */
+static void FN(pack_panels)(const FN(block) *s, int64_t step, int64_t panel, int64_t panel_end)
+{
+    const FN(product) *g = s->g;
+    int64_t steps = FN(least)(s->steps, s->end - step), size = s->steps * GEMM_PANEL;
+    int64_t column = panel * GEMM_PANEL, end = FN(least)(panel_end * GEMM_PANEL, s->columns);
+    real *to = s->panels + panel * size;
+    if (!g->transposed_b) {
+        FN(pack_rows)(steps, end - column, g->b + step * g->ldb + s->column + column, g->ldb, size, to);
+        return;
+    }
+    for (; column < end; column += GEMM_PANEL, to += size) {
+        int64_t columns = FN(least)(GEMM_PANEL, end - column);
+        FN(transpose_matrix)(columns, steps, g->b + (s->column + column) * g->ldb + step, g->ldb, to,
+                             FN(parts_of)(columns, VL) * VL, 0);
+    }
+}
+
+static void FN(pack_chunk)(void *arg, int64_t panel)
+{
+    const FN(block) *s = arg;
+    FN(pack_panels)(s, s->step, panel, panel + 1);
+}
+
 static void FN(run_chunk)(void *arg, int64_t chunk)
 {
     const FN(block) *s = arg;
     int64_t i = chunk / s->column_parts, j = chunk % s->column_parts, m = s->g->m;
     int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL);
-    FN(run_part)(s, m * i / s->row_parts, m * (i + 1) / s->row_parts, panels * j / s->column_parts,
-                 panels * (j + 1) / s->column_parts);
-}
-
-/* Packs a part of a block: some of its panels where B lies transposed, else some of its steps. */
-static void FN(pack_chunk)(void *arg, int64_t part)
-{
-    const FN(block) *s = arg;
-    const FN(product) *g = s->g;
-    if (!g->transposed_b) {
-        int64_t step = s->steps * part / s->pack_parts, end = s->steps * (part + 1) / s->pack_parts;
-        FN(pack_rows)(step, end, s->columns, g->b + s->step * g->ldb + s->column, g->ldb, s->steps * GEMM_PANEL, s->panels);
-        return;
-    }
-    int64_t column = part * GEMM_PANEL, columns = FN(least)(GEMM_PANEL, s->columns - column);
-    FN(transpose_matrix)(columns, s->steps, g->b + (s->column + column) * g->ldb + s->step, g->ldb,
-                         s->panels + column * s->steps, FN(parts_of)(columns, VL) * VL, 0);
+    int64_t row = m * i / s->row_parts, end = m * (i + 1) / s->row_parts;
+    int64_t panel = panels * j / s->column_parts, panel_end = panels * (j + 1) / s->column_parts, step = s->step;
+    do {
+        if (s->pack) FN(pack_panels)(s, step, panel, panel_end);
+        FN(run_part)(s, step, row, end, panel, panel_end);
+    } while ((step += s->steps) < s->end);
 }
 
 /* Shares a block out. Few rows are cut by columns, so that each thread reads B once and only its part; more of them by
@@ -176,16 +190,18 @@ static void FN(pack_chunk)(void *arg, int64_t part)
 static void FN(run_block)(FN(block) *s, int threads)
 {
     const int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m, chunks = 4 * (int64_t)threads;
-    if (s->g->packed) {
-        s->pack_parts = s->g->transposed_b ? panels : threads == 1 ? 1 : FN(least)(s->steps, chunks);
-        fnn_parallel(threads, s->pack_parts, FN(pack_chunk), s);
-    }
+    s->row_parts = s->column_parts = 1;
     if (threads == 1) {
-        FN(run_part)(s, 0, m, 0, panels);
+        FN(run_chunk)(s, 0);
         return;
     }
-    s->column_parts = m < 96 ? FN(least)(panels, chunks) : 1;
-    s->row_parts = m < 24 ? 1 : FN(least)(m / 12, FN(parts_of)(chunks, s->column_parts));
+    if (s->pack) {
+        s->column_parts = FN(least)(panels, chunks / 2);
+    } else {
+        if (s->g->packed) fnn_parallel(threads, panels, FN(pack_chunk), s);
+        if (m < 96) s->column_parts = FN(least)(panels, chunks);
+        if (m >= 24) s->row_parts = FN(least)(m / 12, FN(parts_of)(chunks, s->column_parts));
+    }
     fnn_parallel(threads, s->row_parts * s->column_parts, FN(run_chunk), s);
 }
 
@@ -196,14 +212,19 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
     int64_t columns = FN(block_columns)(g->n), steps = g->k;
     int64_t most = g->m <= 3 && g->n > 2 * GEMM_PANEL && !g->packed ? GEMM_STEPS_ONCE : GEMM_STEPS;
     if (steps > most) steps = FN(parts_of)(g->k, FN(parts_of)(g->k, most));
-    if (steps == 0) steps = 1; /* one empty block, which stores the bias */
-    for (int64_t column = 0; column < g->n; column += columns)
-        for (int64_t step = 0; step < g->k || step == 0; step += steps) {
-            FN(block) s = {.g = g, .step = step, .steps = FN(least)(steps, g->k - step), .column = column,
+    /* Threads pack what they need themselves where there are columns enough for all; that saves the meetings before and
+     * after packing, and reading panels out of another core's cache. */
+    int pack = g->packed && FN(least)(columns, g->n) >= 2 * threads * GEMM_PANEL;
+    int64_t reach = g->packed && threads > 1 && !pack ? steps : g->k;
+    for (int64_t column = 0; column < g->n; column += columns) {
+        int64_t step = 0;
+        do {
+            FN(block) s = {.g = g, .step = step, .end = FN(least)(step + reach, g->k), .steps = steps, .column = column,
                            .columns = FN(least)(columns, g->n - column), .panels = cx->scratch,
-                           .first = step == 0, .last = step + steps >= g->k};
+                           .pack = pack || (g->packed && threads == 1)};
             FN(run_block)(&s, threads);
-        }
+        } while ((step += reach) < g->k);
+    }
 }
 
 #include "gemm_flip.h"

@@ -73,7 +73,12 @@ static void FN(flip_strip)(void *arg, int64_t index)
 static void FN(multiply_flipped)(const fnn_ctx *cx, FN(flipped) *s)
 {
     int threads = FN(threads_for)(cx, s->d);
+    int64_t panels = FN(parts_of)(s->d->m, GEMM_PANEL);
     s->column_blocks = FN(parts_of)(s->d->n, FLIP_COLUMNS);
+    if (threads > 1 && panels * s->column_blocks < 4 * threads) { /* narrower strips, but no lower than two tiles */
+        int64_t wanted = FN(parts_of)(4 * threads, panels), most = s->d->n / (2 * TALLEST_WIDE);
+        if (FN(least)(wanted, most) > s->column_blocks) s->column_blocks = FN(least)(wanted, most);
+    }
     if (s->panels) fnn_parallel(threads, FN(parts_of)(s->d->k, FLIP_PACK_STEPS), FN(flip_pack), s);
-    fnn_parallel(threads, FN(parts_of)(s->d->m, GEMM_PANEL) * s->column_blocks, FN(flip_strip), s);
+    fnn_parallel(threads, panels * s->column_blocks, FN(flip_strip), s);
 }

@@ -52,15 +52,15 @@ static void FN(transpose_matrix)(int64_t rows, int64_t columns, const real *from
         }
 }
 
-/* Steps [p, end) of a block of B, `columns` long, into its panels. Row by row over all panels: the rows of a wide B lie
- * pages apart, and only within a row does the CPU read ahead. */
-static void FN(pack_rows)(int64_t p, int64_t end, int64_t columns, const real *b, int64_t ldb, int64_t panel_size,
+/* Rows of B, `columns` long, into panels. Row by row over all panels: the rows of a wide B lie pages apart, and only
+ * within a row does the CPU read ahead. */
+static void FN(pack_rows)(int64_t steps, int64_t columns, const real *b, int64_t ldb, int64_t panel_size,
                           real *panels)
 {
     const int64_t panel = TILE_WIDTH * VL, whole = columns / panel, rest = columns % panel;
     const int64_t rest_whole = rest / VL * VL, rest_width = (rest + VL - 1) / VL * VL;
     const vmask edge = mask_first(rest - rest_whole);
-    for (; p < end; p++) {
+    for (int64_t p = 0; p < steps; p++) {
         const real *from = b + p * ldb;
         real *to = panels + p * panel;
         for (int64_t i = 0; i < whole; i++, from += panel, to += panel_size)
