@@ -114,8 +114,8 @@ static void FN(activate_rows)(const fnn_gemm *d, int64_t rows, int64_t columns, 
     }
 }
 
-/* Rows [row, end) by panels [panel, panel_end) of a block, its steps from `step` on. */
-static void FN(run_part)(const FN(block) *s, int64_t step, int64_t row, int64_t end, int64_t panel, int64_t panel_end)
+/* Rows [row, end) by panels [panel, panel_end) of a block, the steps from `step` on that it takes at a time. */
+static void FN(run_steps)(const FN(block) *s, int64_t step, int64_t row, int64_t end, int64_t panel, int64_t panel_end)
 {
     const FN(product) *g = s->g;
     const int64_t steps = FN(least)(s->steps, s->end - step), last = step + steps >= g->k;
@@ -172,17 +172,23 @@ static void FN(pack_chunk)(void *arg, int64_t panel)
     FN(pack_panels)(s, s->step, panel, panel + 1);
 }
 
+/* Rows [row, end) by panels [panel, panel_end) of a block, through all its steps. */
+static void FN(run_part)(const FN(block) *s, int64_t row, int64_t end, int64_t panel, int64_t panel_end)
+{
+    int64_t step = s->step;
+    do {
+        if (s->pack) FN(pack_panels)(s, step, panel, panel_end);
+        FN(run_steps)(s, step, row, end, panel, panel_end);
+    } while ((step += s->steps) < s->end);
+}
+
 static void FN(run_chunk)(void *arg, int64_t chunk)
 {
     const FN(block) *s = arg;
-    int64_t i = chunk / s->column_parts, j = chunk % s->column_parts, m = s->g->m;
-    int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL);
-    int64_t row = m * i / s->row_parts, end = m * (i + 1) / s->row_parts;
-    int64_t panel = panels * j / s->column_parts, panel_end = panels * (j + 1) / s->column_parts, step = s->step;
-    do {
-        if (s->pack) FN(pack_panels)(s, step, panel, panel_end);
-        FN(run_part)(s, step, row, end, panel, panel_end);
-    } while ((step += s->steps) < s->end);
+    int64_t i = chunk / s->column_parts, j = chunk % s->column_parts;
+    int64_t m = s->g->m, panels = FN(parts_of)(s->columns, GEMM_PANEL);
+    FN(run_part)(s, m * i / s->row_parts, m * (i + 1) / s->row_parts, panels * j / s->column_parts,
+                 panels * (j + 1) / s->column_parts);
 }
 
 /* Shares a block out. Few rows are cut by columns, so that each thread reads B once and only its part; more of them by
@@ -190,11 +196,11 @@ static void FN(run_chunk)(void *arg, int64_t chunk)
 static void FN(run_block)(FN(block) *s, int threads)
 {
     const int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m, chunks = 4 * (int64_t)threads;
-    s->row_parts = s->column_parts = 1;
     if (threads == 1) {
-        FN(run_chunk)(s, 0);
+        FN(run_part)(s, 0, m, 0, panels);
         return;
     }
+    s->row_parts = s->column_parts = 1;
     if (s->pack) {
         s->column_parts = FN(least)(panels, chunks / 2);
     } else {
@@ -205,9 +211,24 @@ static void FN(run_block)(FN(block) *s, int threads)
     fnn_parallel(threads, s->row_parts * s->column_parts, FN(run_chunk), s);
 }
 
+/* A product of a single tile, such as one row through a narrow layer: a third of its time would go into sharing out. */
+static void FN(multiply_tile)(const FN(product) *g)
+{
+    const fnn_gemm *d = g->d;
+    int64_t w = FN(parts_of)(g->n, VL);
+    FN(tile_job) job = {.k = g->k, .row_a = g->row_a, .step_a = g->step_a, .ldb = g->ldb, .ldc = g->ldc,
+                        .edge = mask_first(g->n - (w - 1) * VL), .load = d->accumulate, .relu = d->activation == FNN_RELU};
+    FN(tiles)[g->n % VL != 0][w][g->m](&job, g->a, g->b, g->bias, g->c);
+    if (d->activation != FNN_LINEAR && d->activation != FNN_RELU) FN(activate_rows)(d, g->m, g->n, g->c);
+}
+
 static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
 {
     if (g->m <= 0 || g->n <= 0) return;
+    if (g->m <= TALLEST_WIDE && g->n <= GEMM_PANEL && !g->packed) {
+        FN(multiply_tile)(g);
+        return;
+    }
     int threads = FN(threads_for)(cx, g->d);
     int64_t columns = FN(block_columns)(g->n), steps = g->k;
     int64_t most = g->m <= 3 && g->n > 2 * GEMM_PANEL && !g->packed ? GEMM_STEPS_ONCE : GEMM_STEPS;
