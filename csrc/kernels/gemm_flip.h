@@ -46,7 +46,8 @@ static void FN(flip_pack)(void *arg, int64_t part)
     int64_t step = part * FLIP_PACK_STEPS, steps = FN(least)(FLIP_PACK_STEPS, d->k - step);
     for (int64_t row = 0; row < d->m; row += GEMM_PANEL) {
         int64_t rows = FN(least)(GEMM_PANEL, d->m - row), width = FN(parts_of)(rows, VL) * VL;
-        FN(transpose_matrix)(rows, steps, s->a + row * d->lda + step, d->lda, s->panels + row * d->k + step * width, width, 0);
+        FN(transpose_matrix)(rows, steps, s->a + row * d->lda + step, d->lda, s->panels + row * d->k + step * width,
+                             width, 0);
     }
 }
 

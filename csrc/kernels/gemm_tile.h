@@ -19,18 +19,18 @@
 #undef TALLEST_WIDE
 #define TILE_TALLEST 12 /* of any width */
 #define TALLEST_WIDE 6  /* of TILE_WIDTH vectors */
+#define TILES_1(T, e)                                                                                                \
+    T(1, 1, e) T(2, 1, e) T(3, 1, e) T(4, 1, e) T(5, 1, e) T(6, 1, e)                                                \
+    T(7, 1, e) T(8, 1, e) T(9, 1, e) T(10, 1, e) T(11, 1, e) T(12, 1, e)
 #if defined(__AVX512F__) || defined(__aarch64__) /* 32 vector registers */
 #define TILE_WIDTH 4
-#define TILES_1(T, e) T(1, 1, e) T(2, 1, e) T(3, 1, e) T(4, 1, e) T(5, 1, e) T(6, 1, e) T(7, 1, e) T(8, 1, e) T(9, 1, e) \
-    T(10, 1, e) T(11, 1, e) T(12, 1, e)
-#define TILES_2(T, e) T(1, 2, e) T(2, 2, e) T(3, 2, e) T(4, 2, e) T(5, 2, e) T(6, 2, e) T(7, 2, e) T(8, 2, e) T(9, 2, e) \
-    T(10, 2, e) T(11, 2, e) T(12, 2, e)
+#define TILES_2(T, e)                                                                                                \
+    T(1, 2, e) T(2, 2, e) T(3, 2, e) T(4, 2, e) T(5, 2, e) T(6, 2, e)                                                \
+    T(7, 2, e) T(8, 2, e) T(9, 2, e) T(10, 2, e) T(11, 2, e) T(12, 2, e)
 #define TILES_3(T, e) T(1, 3, e) T(2, 3, e) T(3, 3, e) T(4, 3, e) T(5, 3, e) T(6, 3, e) T(7, 3, e) T(8, 3, e)
 #define TILES_4(T, e) T(1, 4, e) T(2, 4, e) T(3, 4, e) T(4, 4, e) T(5, 4, e) T(6, 4, e)
 #else /* 16 */
 #define TILE_WIDTH 2
-#define TILES_1(T, e) T(1, 1, e) T(2, 1, e) T(3, 1, e) T(4, 1, e) T(5, 1, e) T(6, 1, e) T(7, 1, e) T(8, 1, e) T(9, 1, e) \
-    T(10, 1, e) T(11, 1, e) T(12, 1, e)
 #define TILES_2(T, e) T(1, 2, e) T(2, 2, e) T(3, 2, e) T(4, 2, e) T(5, 2, e) T(6, 2, e)
 #define TILES_3(T, e)
 #define TILES_4(T, e)

@@ -14,7 +14,7 @@
 
 #include "../fastnn.h"
 
-/* Seconds; once the peak is known, of this thread alone where it is the only one, so that other processes do not count. */
+/* Seconds; once the peak is known, of this thread alone where it is the only one: other processes do not count. */
 static clockid_t clock_id = CLOCK_MONOTONIC;
 static double now(void)
 {
@@ -86,7 +86,7 @@ static double measure_peak(const char *target, int is_double)
 
 /* ---- one product --------------------------------------------------------------------------------------------- */
 
-enum { NN, NT, TN };
+enum { NN, NT, TN, LARGEST = 2048 * 2048 }; /* elements of a matrix */
 static const char *const orientation_names[] = {"nn", "nt", "tn"};
 
 typedef void blas_f32_64(int, int, int, int64_t, int64_t, int64_t, float, const float *, int64_t, const float *, int64_t,
@@ -116,31 +116,28 @@ static void *allocate(size_t bytes)
 static void run_ours(int orientation, const fnn_gemm *d)
 {
     fnn_ctx cx = {.threads = bench.threads, .scratch = bench.scratch, .scratch_size = bench.scratch_size};
-    if (bench.is_double) {
-        const fnn_kernels_f64 *k = bench.target->f64;
-        (orientation == NN ? k->gemm_nn : orientation == NT ? k->gemm_nt : k->gemm_tn)(&cx, d, bench.a, bench.b, NULL, bench.c);
-    } else {
-        const fnn_kernels_f32 *k = bench.target->f32;
-        (orientation == NN ? k->gemm_nn : orientation == NT ? k->gemm_nt : k->gemm_tn)(&cx, d, bench.a, bench.b, NULL, bench.c);
-    }
+    const fnn_kernels_f32 *s = bench.target->f32;
+    const fnn_kernels_f64 *k = bench.target->f64;
+    void *a = bench.a, *b = bench.b, *c = bench.c;
+    if (bench.is_double)
+        (orientation == NN ? k->gemm_nn : orientation == NT ? k->gemm_nt : k->gemm_tn)(&cx, d, a, b, NULL, c);
+    else
+        (orientation == NN ? s->gemm_nn : orientation == NT ? s->gemm_nt : s->gemm_tn)(&cx, d, a, b, NULL, c);
 }
 
 static void run_blas(int orientation, const fnn_gemm *d)
 {
     enum { ROW_MAJOR = 101, PLAIN = 111, TRANSPOSED = 112 };
     int ta = orientation == TN ? TRANSPOSED : PLAIN, tb = orientation == NT ? TRANSPOSED : PLAIN;
-    int64_t m = d->m, n = d->n, k = d->k;
+    void *a = bench.a, *b = bench.b, *c = bench.c, *blas = bench.blas;
     if (bench.wide_ints) {
-        if (bench.is_double)
-            ((blas_f64_64 *)bench.blas)(ROW_MAJOR, ta, tb, m, n, k, 1, bench.a, d->lda, bench.b, d->ldb, 0, bench.c, d->ldc);
-        else
-            ((blas_f32_64 *)bench.blas)(ROW_MAJOR, ta, tb, m, n, k, 1, bench.a, d->lda, bench.b, d->ldb, 0, bench.c, d->ldc);
+        int64_t m = d->m, n = d->n, k = d->k, lda = d->lda, ldb = d->ldb, ldc = d->ldc;
+        if (bench.is_double) ((blas_f64_64 *)blas)(ROW_MAJOR, ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
+        else ((blas_f32_64 *)blas)(ROW_MAJOR, ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
     } else {
-        int lda = (int)d->lda, ldb = (int)d->ldb, ldc = (int)d->ldc;
-        if (bench.is_double)
-            ((blas_f64_32 *)bench.blas)(ROW_MAJOR, ta, tb, (int)m, (int)n, (int)k, 1, bench.a, lda, bench.b, ldb, 0, bench.c, ldc);
-        else
-            ((blas_f32_32 *)bench.blas)(ROW_MAJOR, ta, tb, (int)m, (int)n, (int)k, 1, bench.a, lda, bench.b, ldb, 0, bench.c, ldc);
+        int m = (int)d->m, n = (int)d->n, k = (int)d->k, lda = (int)d->lda, ldb = (int)d->ldb, ldc = (int)d->ldc;
+        if (bench.is_double) ((blas_f64_32 *)blas)(ROW_MAJOR, ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
+        else ((blas_f32_32 *)blas)(ROW_MAJOR, ta, tb, m, n, k, 1, a, lda, b, ldb, 0, c, ldc);
     }
 }
 
@@ -153,8 +150,13 @@ static double time_runs(void (*run)(int, const fnn_gemm *), int orientation, con
 
 static void measure(const char *name, int orientation, int64_t m, int64_t n, int64_t k)
 {
+    if (m * n > LARGEST || m * k > LARGEST || n * k > LARGEST) {
+        printf("%d x %d x %d is too large\n", (int)m, (int)n, (int)k);
+        return;
+    }
     fnn_gemm d = {.m = m, .n = n, .k = k, .lda = orientation == TN ? m : k, .ldb = orientation == NT ? k : n, .ldc = n};
-    size_t scratch = (bench.is_double ? bench.target->gemm_scratch_f64 : bench.target->gemm_scratch_f32)(&d, FNN_HIGHEST, bench.threads);
+    size_t scratch = bench.is_double ? bench.target->gemm_scratch_f64(&d, FNN_HIGHEST, bench.threads)
+                                     : bench.target->gemm_scratch_f32(&d, FNN_HIGHEST, bench.threads);
     if (scratch > bench.scratch_size) {
         free(bench.scratch);
         bench.scratch = allocate(bench.scratch_size = scratch);
@@ -171,8 +173,8 @@ static void measure(const char *name, int orientation, int64_t m, int64_t n, int
         if (time < blas) blas = time;
     }
     double share = 100 * flops / ours / bench.peak / bench.threads;
-    printf("%-18s %s %5d %5d %5d  %10.3f us  %7.1f GFLOP/s  %5.1f %%", name, orientation_names[orientation], (int)m, (int)n,
-           (int)k, 1e6 * ours, 1e-9 * flops / ours, share);
+    printf("%-18s %s %5d %5d %5d  %10.3f us  %7.1f GFLOP/s  %5.1f %%", name, orientation_names[orientation], (int)m,
+           (int)n, (int)k, 1e6 * ours, 1e-9 * flops / ours, share);
     if (bench.blas) printf("   BLAS %10.3f us   x%.2f%s", 1e6 * blas, blas / ours, blas < ours ? "  <" : "");
     printf("\n");
 }
@@ -222,9 +224,10 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--target") == 0) target = argv[++i];
         else if (strcmp(argv[i], "--blas") == 0) blas = argv[++i];
         else if (strcmp(argv[i], "--only") == 0) only = argv[++i];
-        else if (strcmp(argv[i], "--shape") == 0 && shape_count < MAX_SHAPES
-                 && sscanf(argv[++i], "%d,%d,%d", &shapes[shape_count][0], &shapes[shape_count][1], &shapes[shape_count][2]) == 3)
-            shape_count++;
+        else if (strcmp(argv[i], "--shape") == 0 && shape_count < MAX_SHAPES) {
+            int *s = shapes[shape_count++];
+            if (sscanf(argv[++i], "%d,%d,%d", &s[0], &s[1], &s[2]) != 3) return printf("a shape is M,N,K\n"), 2;
+        }
         else return printf("unknown option %s\n", argv[i]), 2;
     }
     if (shape_count) only = "no table";
@@ -233,11 +236,11 @@ int main(int argc, char **argv)
     if (blas && !(bench.blas = find_blas(blas))) return printf("no cblas_gemm in %s\n", blas), 2;
     bench.peak = measure_peak(bench.target->name, bench.is_double);
     if (bench.threads == 1) clock_id = CLOCK_THREAD_CPUTIME_ID;
-    size_t bytes = (size_t)2048 * 2048 * (bench.is_double ? 8 : 4);
+    size_t bytes = (size_t)LARGEST * (bench.is_double ? 8 : 4);
     bench.a = allocate(bytes);
     bench.b = allocate(bytes);
     bench.c = allocate(bytes);
-    for (size_t i = 0; i < (size_t)2048 * 2048; i++) {
+    for (size_t i = 0; i < LARGEST; i++) {
         double x = (double)(i * 2654435761u % 1000) / 1000 - 0.5, y = (double)(i * 40503u % 999) / 999 - 0.5;
         if (bench.is_double) ((double *)bench.a)[i] = x, ((double *)bench.b)[i] = y;
         else ((float *)bench.a)[i] = (float)x, ((float *)bench.b)[i] = (float)y;
