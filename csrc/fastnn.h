@@ -62,6 +62,9 @@ typedef struct fnn_gemm {
     int32_t accumulate;
     int32_t activation; /* an fnn_activation */
     double alpha;       /* of leaky_relu and elu */
+    const struct fnn_update *update; /* gemm_tn, without accumulate, bias and activation: the rule is applied to its
+                                        vectors, of C's layout, with C as the gradient; what C holds then is
+                                        unspecified. NULL: no rule */
 } fnn_gemm;
 
 /* A loss over rows x cols. Row i has weight w[i] (1 where w is NULL). The kernel adds to *loss, in double,
@@ -74,7 +77,22 @@ typedef struct fnn_loss {
     const double *levels; /* quantile: the level of each column; NULL otherwise */
 } fnn_loss;
 
-/* One optimizer step over a stretch of the flat vectors. Fields that a method does not name are unused by it. */
+/* Optimizers by name, with the slots that each keeps: vectors of the parameters' layout. */
+#define FNN_OPTIMIZERS(ROW)                                                                                          \
+    ROW(SGD, sgd, "velocity", NULL, NULL)        /* the slot is left alone without momentum */                       \
+    ROW(RMSPROP, rmsprop, "square", "velocity", "mean") /* the second without momentum, the third if not centered */ \
+    ROW(ADAGRAD, adagrad, "square", NULL, NULL)                                                                      \
+    ROW(ADAM, adam, "m", "v", NULL)                                                                                  \
+    ROW(RPROP, rprop, "previous", "size", NULL)
+
+typedef enum {
+#define ROW(NAME, name, first, second, third) FNN_##NAME,
+    FNN_OPTIMIZERS(ROW)
+#undef ROW
+    FNN_OPTIMIZER_COUNT
+} fnn_optimizer;
+
+/* The numbers of an optimizer. Fields that a method does not name are unused by it. */
 typedef struct fnn_optim {
     double learning_rate;
     double weight_decay;
@@ -87,6 +105,13 @@ typedef struct fnn_optim {
     int32_t centered;         /* rmsprop */
     int32_t decoupled;        /* adam: weight decay as in AdamW */
 } fnn_optim;
+
+/* One optimizer step over a stretch of the flat vectors. */
+typedef struct fnn_update {
+    int32_t method; /* an fnn_optimizer */
+    fnn_optim h;
+    void *p, *slots[3]; /* real *: the parameters and the method's slots */
+} fnn_update;
 
 /* A stream of random numbers: value i is a function of (seed, stream, i) alone (Philox4x32-10, Salmon et al. 2011). */
 typedef struct fnn_key {

@@ -42,6 +42,11 @@ typedef struct {
     pthread_t thread;
 } worker;
 
+/* Part t of the chunks: those that thread t begins with. */
+typedef struct {
+    _Alignas(128) _Atomic int64_t next; /* the first that nobody has claimed */
+} share;
+
 static struct {
     _Atomic bool taken;  /* by the caller whose region runs */
     _Atomic int size;    /* workers alive; written by the holder */
@@ -53,8 +58,9 @@ static struct {
     fnn_task task;
     void *arg;
     int64_t chunks;
+    int parts; /* the caller and the workers that are invited */
     unsigned fp_mode;
-    _Alignas(128) _Atomic int64_t next; /* the first chunk that nobody has claimed */
+    share shares[MAX_WORKERS + 1];
 
     _Alignas(128) _Atomic bool caller_parked;
     pthread_mutex_t done_lock; /* with `done`, for the caller's parking only */
@@ -94,12 +100,22 @@ static bool spin_while(_Atomic int *word, int state, int64_t ns)
 
 /* ---- workers ------------------------------------------------------------------------------------------------- */
 
-static void run_chunks(void)
+static int64_t first_chunk(int64_t chunks, int part, int parts) { return chunks * part / parts; }
+
+/* Chunks of the thread's own share, then what is left of the others'. So one step after another, the same thread works
+ * on the same part of the same vectors, which it finds in its own cache. */
+static void run_chunks(int self)
 {
-    for (;;) {
-        int64_t i = atomic_fetch_add_explicit(&pool.next, 1, memory_order_relaxed);
-        if (i >= pool.chunks) return;
-        pool.task(pool.arg, i);
+    const int parts = pool.parts;
+    const int64_t chunks = pool.chunks;
+    for (int k = 0; k < parts; k++) {
+        int part = self + k < parts ? self + k : self + k - parts;
+        int64_t end = first_chunk(chunks, part + 1, parts);
+        for (;;) {
+            int64_t i = atomic_fetch_add_explicit(&pool.shares[part].next, 1, memory_order_relaxed);
+            if (i >= end) break;
+            pool.task(pool.arg, i);
+        }
     }
 }
 
@@ -124,7 +140,7 @@ static void *work(void *arg)
         int invited = INVITED;
         if (!atomic_compare_exchange_strong(&self->state, &invited, RUNNING)) continue; /* taken back */
         fnn_set_fp_mode(pool.fp_mode);
-        run_chunks();
+        run_chunks(1 + (int)(self - pool.workers));
         atomic_store(&self->state, IDLE);
         if (atomic_load(&pool.caller_parked)) {
             pthread_mutex_lock(&pool.done_lock);
@@ -220,10 +236,12 @@ void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg)
     pool.task = task;
     pool.arg = arg;
     pool.chunks = chunks;
+    pool.parts = helpers + 1;
     pool.fp_mode = fnn_fp_mode();
-    atomic_store_explicit(&pool.next, 0, memory_order_relaxed);
+    for (int i = 0; i <= helpers; i++)
+        atomic_store_explicit(&pool.shares[i].next, first_chunk(chunks, i, helpers + 1), memory_order_relaxed);
     for (int i = 0; i < helpers; i++) set_state(&pool.workers[i], INVITED);
-    run_chunks();
+    run_chunks(0);
     for (int i = 0; i < helpers; i++) release_worker(&pool.workers[i]);
     atomic_store(&pool.taken, false);
 }

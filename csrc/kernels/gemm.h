@@ -185,14 +185,15 @@ static void FN(run_part)(const FN(block) *s, int64_t row, int64_t end, int64_t p
 static void FN(run_chunk)(void *arg, int64_t chunk)
 {
     const FN(block) *s = arg;
-    int64_t i = chunk / s->column_parts, j = chunk % s->column_parts;
+    int64_t i = chunk % s->row_parts, j = chunk / s->row_parts;
     int64_t m = s->g->m, panels = FN(parts_of)(s->columns, GEMM_PANEL);
     FN(run_part)(s, m * i / s->row_parts, m * (i + 1) / s->row_parts, panels * j / s->column_parts,
                  panels * (j + 1) / s->column_parts);
 }
 
-/* Shares a block out. Few rows are cut by columns, so that each thread reads B once and only its part; more of them by
- * rows, so that each reads A once. A part has a dozen rows at least: lower tiles would sum in another order. */
+/* Shares a block out. What is larger of A and B is cut: where C is wider than high by columns, so that each thread reads
+ * only its part of B (of the weights, which the same thread updated), else by rows. A part has a dozen rows at least:
+ * lower tiles would sum in another order. */
 static void FN(run_block)(FN(block) *s, int threads)
 {
     const int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m, chunks = 4 * (int64_t)threads;
@@ -205,7 +206,7 @@ static void FN(run_block)(FN(block) *s, int threads)
         s->column_parts = FN(least)(panels, chunks / 2);
     } else {
         if (s->g->packed) fnn_parallel(threads, panels, FN(pack_chunk), s);
-        if (m < 96) s->column_parts = FN(least)(panels, chunks);
+        if (m < 96 || s->columns > m) s->column_parts = FN(least)(panels, chunks);
         if (m >= 24) s->row_parts = FN(least)(m / 12, FN(parts_of)(chunks, s->column_parts));
     }
     fnn_parallel(threads, s->row_parts * s->column_parts, FN(run_chunk), s);
@@ -250,6 +251,7 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
 }
 
 #include "gemm_flip.h"
+#include "gemm_update.h"
 
 static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
 {
@@ -310,6 +312,17 @@ static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
 
 static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
+    if (FN(updates_in_place)(d)) {
+        FN(multiply_update)(cx, d, a, b);
+        return;
+    }
+    if (d->update) {
+        fnn_gemm plain = *d;
+        plain.update = NULL;
+        FN(gemm_tn)(cx, &plain, a, b, bias, c);
+        FN(optimize_matrix)(cx, d->m, d->n, d->ldc, d->update, c);
+        return;
+    }
     if (d->n > 1 && !bias && d->activation == FNN_LINEAR && FN(flips_tn)(d)) {
         FN(flipped) s = {.d = d, .a = a, .b = b, .c = c, .row_b = 1, .step_b = d->ldb};
         FN(multiply_flipped)(cx, &s);

@@ -57,7 +57,7 @@ static void FN(flip_strip)(void *arg, int64_t index)
     const FN(flipped) *s = arg;
     const fnn_gemm *d = s->d;
     real strip[FLIP_COLUMNS * GEMM_PANEL];
-    int64_t block = index % s->column_blocks, row = index / s->column_blocks * GEMM_PANEL;
+    int64_t panels = FN(parts_of)(d->m, GEMM_PANEL), block = index / panels, row = index % panels * GEMM_PANEL;
     int64_t column = d->n * block / s->column_blocks, columns = d->n * (block + 1) / s->column_blocks - column;
     int64_t rows = FN(least)(GEMM_PANEL, d->m - row), w = FN(parts_of)(rows, VL);
     const real *a = s->panels ? s->panels + row * d->k : s->a + row, *b = s->b + column * s->row_b;

@@ -4,11 +4,14 @@
  * a mask. They are always inlined, with the function a constant, so each kernel is a loop of its own. Every lane sees
  * the same operations in the body and in the rest, so an element's result does not depend on where it lies.
  *
- * Work is cut into chunks by its size alone, never by the number of threads. */
+ * A reduction is cut into chunks by its size alone, never by the number of threads. */
+#include "../pool.h"
 
-/* Elements of cheap work from which a second thread pays for its wake-up, and the size of a chunk. */
-#undef PARALLEL_GRAIN
-#define PARALLEL_GRAIN 65536
+/* Bytes that an element of cheap work reads and writes, about; and the elements in a chunk of a reduction. */
+#undef ELEMENT_BYTES
+#undef REDUCTION_CHUNK
+#define ELEMENT_BYTES (3 * sizeof(real))
+#define REDUCTION_CHUNK 65536
 /* A reduction keeps one partial result a chunk on the stack. */
 #undef MAX_PARTIALS
 #define MAX_PARTIALS 128
@@ -28,30 +31,37 @@ static void FN(range_chunk)(void *arg, int64_t chunk)
     r->body(r->args, begin, end < r->n ? end : r->n, chunk);
 }
 
-/* Calls body on chunks of `size` that cover 0 .. n-1. */
-static void FN(run_chunks)(const fnn_ctx *cx, int64_t n, int64_t size, FN(range_body) body, void *args)
+ALWAYS_INLINE int FN(threads_for_elements)(const fnn_ctx *cx, double elements)
 {
-    FN(range) r = {body, args, n, size};
-    int64_t chunks = n / size + (n % size != 0);
-    if (cx->threads > 1 && chunks > 1)
-        fnn_parallel(cx->threads, chunks, FN(range_chunk), &r);
-    else
-        for (int64_t i = 0; i < chunks; i++) FN(range_chunk)(&r, i);
+    return fnn_worthwhile_threads(elements * ELEMENT_BYTES, FNN_GRAIN_BYTES, cx->threads);
 }
 
-/* For a loop over n items of `work` elements each, whose items are independent of each other. */
+/* Calls body on chunks of `size` that cover 0 .. n-1. */
+static void FN(run_chunks)(int threads, int64_t n, int64_t size, FN(range_body) body, void *args)
+{
+    FN(range) r = {body, args, n, size};
+    fnn_parallel(threads, n / size + (n % size != 0), FN(range_chunk), &r);
+}
+
+/* For a loop over n items of `work` elements each, whose items are independent of each other. A thread has one chunk of
+ * whole cache lines. */
 ALWAYS_INLINE void FN(for_items)(const fnn_ctx *cx, int64_t n, int64_t work, FN(range_body) body, void *args)
 {
-    if (cx->threads <= 1 || n <= 1 || work * n < 2 * PARALLEL_GRAIN)
+    int threads = cx->threads <= 1 ? 1 : FN(threads_for_elements)(cx, (double)work * (double)n);
+    if (threads > n) threads = (int)n;
+    if (threads <= 1) {
         body(args, 0, n, 0);
-    else
-        FN(run_chunks)(cx, n, work < PARALLEL_GRAIN ? PARALLEL_GRAIN / work : 1, body, args);
+        return;
+    }
+    int64_t size = (n + threads - 1) / threads;
+    if (work < 64) size = (size + 63) / 64 * 64;
+    FN(run_chunks)(threads, n, size, body, args);
 }
 
 /* The chunk of a reduction over n items of `work` elements each: at most MAX_PARTIALS of them. */
 ALWAYS_INLINE int64_t FN(reduction_chunk)(int64_t n, int64_t work)
 {
-    int64_t size = work < PARALLEL_GRAIN ? PARALLEL_GRAIN / work : 1;
+    int64_t size = work < REDUCTION_CHUNK ? REDUCTION_CHUNK / work : 1;
     int64_t least = n / MAX_PARTIALS + 1;
     return size > least ? size : least;
 }
@@ -66,7 +76,7 @@ ALWAYS_INLINE double FN(run_reduction)(const fnn_ctx *cx, int64_t n, int64_t wor
         body(args, 0, n, 0);
         return partial[0];
     }
-    FN(run_chunks)(cx, n, size, body, args);
+    FN(run_chunks)(FN(threads_for_elements)(cx, (double)work * (double)n), n, size, body, args);
     double total = 0;
     for (int64_t i = 0; i * size < n; i++) total += partial[i];
     return total;

@@ -2,7 +2,8 @@
  * order of operations.
  *
  * A method is a function on vectors of p, g and its slots; constants that depend on the step alone, such as Adam's bias
- * corrections, are worked out once per call. */
+ * corrections, are worked out once per call. The product of a layer's weight gradient applies the same rule to each
+ * block that it has summed (gemm_update.h). */
 
 #undef FIRST_SLOT
 #undef SECOND_SLOT
@@ -18,28 +19,21 @@ typedef struct {
     real step_rate, root_correction;                   /* adam: rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t) */
     real step_min, step_max;
     int first, nesterov;
-    real *p;
-    const real *g;
-    real *slot[3]; /* NULL where unused */
+    real *p, *slot[3]; /* slots: NULL where unused */
 } FN(optim_args);
 
-static FN(optim_args) FN(optim_constants)(const fnn_optim *h)
-{
-    return (FN(optim_args)){
-        .rate = (real)h->learning_rate,
-        .decay = (real)h->weight_decay,
-        .beta1 = (real)h->beta1,
-        .beta2 = (real)h->beta2,
-        .epsilon = (real)h->epsilon,
-        .momentum = (real)h->momentum,
-        .rest1 = (real)(1 - h->beta1),
-        .rest2 = (real)(1 - h->beta2),
-        .step_min = (real)h->step_min,
-        .step_max = (real)h->step_max,
-        .first = h->step <= 1,
-        .nesterov = h->nesterov,
-    };
-}
+/* A block of the vectors: `rows` times `cols` elements, row after row ld apart in p and its slots from `at` on, and ldg
+ * apart in g. */
+typedef struct {
+    int64_t rows, cols, at, ld, ldg;
+    const real *g;
+} FN(optim_block);
+
+/* A method with its constants and vectors: run(&args, &block) is a step over a block. */
+typedef struct {
+    void (*run)(const FN(optim_args) *args, const FN(optim_block) *block);
+    FN(optim_args) args;
+} FN(rule);
 
 /* One vector: p and the slots come in and go out in s[]; s[0] is p. The bits of `used`, a constant, say which slots the
  * method has here. */
@@ -108,77 +102,56 @@ ALWAYS_INLINE void FN(rprop_op)(const FN(optim_args) *a, int used, vec g, vec s[
     s[0] = v_sub(s[0], v_select(v_eq(s[1], zero), zero, v_copysign(s[2], s[1])));
 }
 
-ALWAYS_INLINE void FN(optim_walk)(const FN(optim_args) *args, int64_t begin, int64_t end, int used, FN(optim_op) f)
+ALWAYS_INLINE void FN(optim_vector)(const FN(optim_args) *a, int64_t i, const real *g, int used, FN(optim_op) f)
+{
+    vec s[4] = {v_load(a->p + i), v_zero(), v_zero(), v_zero()};
+    for (int k = 0; k < 3; k++)
+        if (used >> k & 1) s[k + 1] = v_load(a->slot[k] + i);
+    f(a, used, v_load(g), s);
+    v_store(a->p + i, s[0]);
+    for (int k = 0; k < 3; k++)
+        if (used >> k & 1) v_store(a->slot[k] + i, s[k + 1]);
+}
+
+ALWAYS_INLINE void FN(optim_rest)(const FN(optim_args) *a, int64_t i, const real *g, vmask m, int used, FN(optim_op) f)
+{
+    vec s[4] = {v_load_mask(a->p + i, m), v_zero(), v_zero(), v_zero()};
+    for (int k = 0; k < 3; k++)
+        if (used >> k & 1) s[k + 1] = v_load_mask(a->slot[k] + i, m);
+    f(a, used, v_load_mask(g, m), s);
+    v_store_mask(a->p + i, m, s[0]);
+    for (int k = 0; k < 3; k++)
+        if (used >> k & 1) v_store_mask(a->slot[k] + i, m, s[k + 1]);
+}
+
+ALWAYS_INLINE void FN(optim_walk)(const FN(optim_args) *args, const FN(optim_block) *b, int used, FN(optim_op) f)
 {
     const FN(optim_args) a = *args; /* a copy: stores to p cannot reach it, so its fields stay in registers */
-    vec s[4] = {v_zero(), v_zero(), v_zero(), v_zero()};
-    int64_t i = begin;
-    for (; i + VL <= end; i += VL) {
-        s[0] = v_load(a.p + i);
-        for (int k = 0; k < 3; k++)
-            if (used >> k & 1) s[k + 1] = v_load(a.slot[k] + i);
-        f(&a, used, v_load(a.g + i), s);
-        v_store(a.p + i, s[0]);
-        for (int k = 0; k < 3; k++)
-            if (used >> k & 1) v_store(a.slot[k] + i, s[k + 1]);
+    const int64_t cols = b->cols, rest = cols % VL;
+    const vmask edge = mask_first(rest);
+    for (int64_t row = 0; row < b->rows; row++) {
+        int64_t at = b->at + row * b->ld, i = 0;
+        const real *g = b->g + row * b->ldg;
+        for (; i + VL <= cols; i += VL) FN(optim_vector)(&a, at + i, g + i, used, f);
+        if (rest) FN(optim_rest)(&a, at + i, g + i, edge, used, f);
     }
-    if (i == end) return;
-    vmask m = mask_first(end - i);
-    s[0] = v_load_mask(a.p + i, m);
-    for (int k = 0; k < 3; k++)
-        if (used >> k & 1) s[k + 1] = v_load_mask(a.slot[k] + i, m);
-    f(&a, used, v_load_mask(a.g + i, m), s);
-    v_store_mask(a.p + i, m, s[0]);
-    for (int k = 0; k < 3; k++)
-        if (used >> k & 1) v_store_mask(a.slot[k] + i, m, s[k + 1]);
 }
 
-#undef OPTIM_RANGE
-#define OPTIM_RANGE(name, method, used)                                                                              \
-    static void FN(name##_range)(void *args, int64_t begin, int64_t end, int64_t chunk)                              \
+#undef OPTIM_RUN
+#define OPTIM_RUN(name, method, used)                                                                                \
+    static void FN(name##_run)(const FN(optim_args) *args, const FN(optim_block) *block)                             \
     {                                                                                                                \
-        (void)chunk;                                                                                                 \
-        FN(optim_walk)(args, begin, end, used, FN(method##_op));                                                     \
+        FN(optim_walk)(args, block, used, FN(method##_op));                                                          \
     }
-OPTIM_RANGE(sgd, sgd, 0)
-OPTIM_RANGE(momentum, momentum, FIRST_SLOT)
-OPTIM_RANGE(rmsprop, rmsprop, FIRST_SLOT)
-OPTIM_RANGE(rmsprop_momentum, rmsprop, FIRST_SLOT | SECOND_SLOT)
-OPTIM_RANGE(rmsprop_centered, rmsprop, FIRST_SLOT | THIRD_SLOT)
-OPTIM_RANGE(rmsprop_both, rmsprop, FIRST_SLOT | SECOND_SLOT | THIRD_SLOT)
-OPTIM_RANGE(adagrad, adagrad, FIRST_SLOT)
-OPTIM_RANGE(adam, adam, FIRST_SLOT | SECOND_SLOT)
-OPTIM_RANGE(rprop, rprop, FIRST_SLOT | SECOND_SLOT)
-
-static void FN(optim_run)(const fnn_ctx *cx, int64_t n, const fnn_optim *h, FN(range_body) body, real *p, const real *g,
-                          real *slot0, real *slot1, real *slot2)
-{
-    FN(optim_args) a = FN(optim_constants)(h);
-    a.p = p;
-    a.g = g;
-    a.slot[0] = slot0;
-    a.slot[1] = slot1;
-    a.slot[2] = slot2;
-    FN(for_items)(cx, n, 1, body, &a);
-}
-
-static void FN(optim_sgd)(const fnn_ctx *cx, int64_t n, const fnn_optim *h, real *p, const real *g, real *velocity)
-{
-    FN(optim_run)(cx, n, h, velocity ? FN(momentum_range) : FN(sgd_range), p, g, velocity, NULL, NULL);
-}
-
-static void FN(optim_rmsprop)(const fnn_ctx *cx, int64_t n, const fnn_optim *h, real *p, const real *g, real *square,
-                              real *velocity, real *mean)
-{
-    FN(range_body) plain = velocity ? FN(rmsprop_momentum_range) : FN(rmsprop_range);
-    FN(range_body) centered = velocity ? FN(rmsprop_both_range) : FN(rmsprop_centered_range);
-    FN(optim_run)(cx, n, h, mean ? centered : plain, p, g, square, velocity, mean);
-}
-
-static void FN(optim_adagrad)(const fnn_ctx *cx, int64_t n, const fnn_optim *h, real *p, const real *g, real *square)
-{
-    FN(optim_run)(cx, n, h, FN(adagrad_range), p, g, square, NULL, NULL);
-}
+OPTIM_RUN(sgd, sgd, 0)
+OPTIM_RUN(momentum, momentum, FIRST_SLOT)
+OPTIM_RUN(rmsprop, rmsprop, FIRST_SLOT)
+OPTIM_RUN(rmsprop_momentum, rmsprop, FIRST_SLOT | SECOND_SLOT)
+OPTIM_RUN(rmsprop_centered, rmsprop, FIRST_SLOT | THIRD_SLOT)
+OPTIM_RUN(rmsprop_both, rmsprop, FIRST_SLOT | SECOND_SLOT | THIRD_SLOT)
+OPTIM_RUN(adagrad, adagrad, FIRST_SLOT)
+OPTIM_RUN(adam, adam, FIRST_SLOT | SECOND_SLOT)
+OPTIM_RUN(rprop, rprop, FIRST_SLOT | SECOND_SLOT)
 
 /* base^n: libm's pow costs more than the step of a small network. */
 static double FN(power)(double base, int64_t n)
@@ -189,25 +162,91 @@ static double FN(power)(double base, int64_t n)
     return y;
 }
 
-static void FN(optim_adam)(const fnn_ctx *cx, int64_t n, const fnn_optim *h, real *p, const real *g, real *m, real *v)
+static void FN(adam_constants)(const fnn_optim *h, FN(optim_args) *a)
 {
-    FN(optim_args) a = FN(optim_constants)(h);
-    a.step_rate = (real)(h->learning_rate / (1 - FN(power)(h->beta1, h->step)));
-    a.root_correction = (real)(1 / sqrt(1 - FN(power)(h->beta2, h->step)));
-    a.keep = 1;
-    if (h->decoupled) {
-        a.keep = (real)(1 - h->learning_rate * h->weight_decay);
-        a.decay = 0;
-    }
-    a.p = p;
-    a.g = g;
-    a.slot[0] = m;
-    a.slot[1] = v;
-    FN(for_items)(cx, n, 1, FN(adam_range), &a);
+    a->step_rate = (real)(h->learning_rate / (1 - FN(power)(h->beta1, h->step)));
+    a->root_correction = (real)(1 / sqrt(1 - FN(power)(h->beta2, h->step)));
+    a->keep = 1;
+    if (!h->decoupled) return;
+    a->keep = (real)(1 - h->learning_rate * h->weight_decay);
+    a->decay = 0;
 }
 
-static void FN(optim_rprop)(const fnn_ctx *cx, int64_t n, const fnn_optim *h, real *p, const real *g, real *previous,
-                            real *size)
+/* The rule of an update; slots that it has no use for are NULL in it. */
+static FN(rule) FN(rule_of)(const fnn_update *u)
 {
-    FN(optim_run)(cx, n, h, FN(rprop_range), p, g, previous, size, NULL);
+    const fnn_optim *h = &u->h;
+    FN(rule) rule = {.args = {
+        .rate = (real)h->learning_rate,
+        .decay = (real)h->weight_decay,
+        .beta1 = (real)h->beta1,
+        .beta2 = (real)h->beta2,
+        .epsilon = (real)h->epsilon,
+        .momentum = (real)h->momentum,
+        .rest1 = (real)(1 - h->beta1),
+        .rest2 = (real)(1 - h->beta2),
+        .step_min = (real)h->step_min,
+        .step_max = (real)h->step_max,
+        .first = h->step <= 1,
+        .nesterov = h->nesterov,
+        .p = u->p,
+        .slot = {u->slots[0], u->slots[1], u->slots[2]},
+    }};
+    const int moves = h->momentum > 0;
+    switch (u->method) {
+    case FNN_SGD:
+        rule.run = moves ? FN(momentum_run) : FN(sgd_run);
+        if (!moves) rule.args.slot[0] = NULL;
+        break;
+    case FNN_RMSPROP:
+        if (h->centered) rule.run = moves ? FN(rmsprop_both_run) : FN(rmsprop_centered_run);
+        else rule.run = moves ? FN(rmsprop_momentum_run) : FN(rmsprop_run);
+        if (!moves) rule.args.slot[1] = NULL;
+        if (!h->centered) rule.args.slot[2] = NULL;
+        break;
+    case FNN_ADAGRAD: rule.run = FN(adagrad_run); break;
+    case FNN_ADAM:
+        FN(adam_constants)(h, &rule.args);
+        rule.run = FN(adam_run);
+        break;
+    default: rule.run = FN(rprop_run);
+    }
+    return rule;
+}
+
+typedef struct {
+    FN(rule) rule;
+    int64_t cols, ld; /* of a matrix */
+    const real *g;
+} FN(optimize_args);
+
+static void FN(optimize_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(optimize_args) *a = args;
+    (void)chunk;
+    FN(optim_block) block = {.rows = 1, .cols = end - begin, .at = begin, .g = a->g + begin};
+    a->rule.run(&a->rule.args, &block);
+}
+
+static void FN(optimize_rows)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(optimize_args) *a = args;
+    (void)chunk;
+    FN(optim_block) block = {.rows = end - begin, .cols = a->cols, .at = begin * a->ld, .ld = a->ld, .ldg = a->ld,
+                             .g = a->g + begin * a->ld};
+    a->rule.run(&a->rule.args, &block);
+}
+
+static void FN(optimize)(const fnn_ctx *cx, int64_t n, const fnn_update *u, const real *g)
+{
+    FN(optimize_args) a = {.rule = FN(rule_of)(u), .g = g};
+    FN(for_items)(cx, n, 1, FN(optimize_range), &a);
+}
+
+/* The same for a matrix whose rows lie ld apart, in all vectors. */
+static void FN(optimize_matrix)(const fnn_ctx *cx, int64_t rows, int64_t cols, int64_t ld, const fnn_update *u,
+                                const real *g)
+{
+    FN(optimize_args) a = {.rule = FN(rule_of)(u), .cols = cols, .ld = ld, .g = g};
+    FN(for_items)(cx, rows, cols, FN(optimize_rows), &a);
 }

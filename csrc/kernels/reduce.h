@@ -100,7 +100,7 @@ static void FN(find_range)(void *args, int64_t begin, int64_t end, int64_t chunk
 static void FN(first_nonfinite)(const fnn_ctx *cx, int64_t n, const real *x, int64_t *out)
 {
     int64_t found[MAX_PARTIALS], size = FN(reduction_chunk)(n, 1);
-    FN(run_chunks)(cx, n, size, FN(find_range), &(FN(find_args)){x, found});
+    FN(run_chunks)(FN(threads_for_elements)(cx, (double)n), n, size, FN(find_range), &(FN(find_args)){x, found});
     *out = -1;
     for (int64_t i = 0; i * size < n && *out < 0; i++) *out = found[i];
 }

@@ -228,6 +228,56 @@ static void test_threads(const fnn_target *target)
         }
 }
 
+/* The product with an optimizer's rule is, bit for bit, the product and then the optimizer: on parameters and slots of
+ * C's layout, gaps untouched, on any number of threads. */
+static void test_update(const fnn_target *target)
+{
+    static const int64_t dims[][3] = {{1, 70, 3},  {4, 200, 64}, {13, 64, 32},   {100, 65, 17}, {37, 300, 256}, {25, 130, 257},
+                                      {300, 40, 64}, {64, 10, 32}, {50, 1, 20}, {200, 333, 100}, {784, 128, 64}};
+    static const int threads[] = {1, 2, 3, 8};
+    enum { VECTORS = 4 }; /* p and three slots */
+    for (int i = 0; i < COUNT(dims); i++)
+        for (int method = 0; method < FNN_OPTIMIZER_COUNT; method++) {
+            product q;
+            set_up(&q, target, TN, dims[i][0], dims[i][1], dims[i][2], i % 2 ? 9 : 0);
+            size_t bytes = q.size_c * sizeof(real);
+            real *start[VECTORS], *want[VECTORS], *got[VECTORS];
+            for (int v = 0; v < VECTORS; v++) {
+                start[v] = malloc(bytes);
+                want[v] = malloc(bytes);
+                got[v] = guarded(5 + v, bytes, AT_END);
+                for (size_t j = 0; j < q.size_c; j++) start[v][j] = (real)uniform(0.1, 1);
+                memcpy(want[v], start[v], bytes);
+            }
+            fnn_update u = {.method = method,
+                            .h = {.learning_rate = 0.1, .momentum = 0.5, .beta1 = 0.9, .beta2 = 0.99, .epsilon = 1e-8,
+                                  .step_min = 1e-3, .step_max = 2, .step = 3, .weight_decay = 0.01, .centered = 1}};
+            run(&q);
+            for (int64_t row = 0; row < q.d.m; row++) {
+                fnn_ctx cx = {.threads = 1};
+                u.p = want[0] + row * q.d.ldc;
+                for (int v = 1; v < VECTORS; v++) u.slots[v - 1] = want[v] + row * q.d.ldc;
+                TABLE(target)->optimize(&cx, q.d.n, &u, q.c + row * q.d.ldc);
+            }
+            u.p = got[0];
+            for (int v = 1; v < VECTORS; v++) u.slots[v - 1] = got[v];
+            q.d.update = &u;
+            for (int t = 0; t < COUNT(threads); t++) {
+                int same = 1;
+                for (int v = 0; v < VECTORS; v++) memcpy(got[v], start[v], bytes);
+                q.threads = threads[t];
+                run(&q);
+                for (int v = 0; v < VECTORS; v++) same &= memcmp(got[v], want[v], bytes) == 0;
+                CHECK(same && guards_intact(), "f%d %s: dims %d, optimizer %d, %d threads: not the product and then the step",
+                      REAL_BITS, target->name, i, method, threads[t]);
+            }
+            for (int v = 0; v < VECTORS; v++) {
+                free(start[v]);
+                free(want[v]);
+            }
+        }
+}
+
 SUITE(gemm)
 {
     const fnn_target *targets[8];
@@ -238,5 +288,6 @@ SUITE(gemm)
         test_every_activation(targets[t]);
         test_special_values(targets[t]);
         test_threads(targets[t]);
+        test_update(targets[t]);
     }
 }

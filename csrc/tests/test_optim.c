@@ -21,6 +21,12 @@ static fnn_optim options(const problem *q)
     };
 }
 
+static void step(problem *q, int method, const fnn_optim *h)
+{
+    fnn_update u = {.method = method, .h = *h, .p = q->b[0], .slots = {q->b[2], q->b[3], q->b[4]}};
+    q->k->optimize(q->cx, q->n, &u, q->b[1]);
+}
+
 /* Second moments are positive; some gradients are 0 or tiny. */
 static void fill_moments(problem *q)
 {
@@ -41,7 +47,8 @@ static long double decayed(const problem *q, const fnn_optim *h, int64_t i)
 static void run_sgd(problem *q)
 {
     fnn_optim h = options(q);
-    q->k->optim_sgd(q->cx, q->n, &h, q->b[0], q->b[1], q->variant & 8 ? NULL : q->b[2]);
+    if (q->variant & 8) h.momentum = 0;
+    step(q, FNN_SGD, &h);
 }
 static void ref_sgd(problem *q)
 {
@@ -66,8 +73,9 @@ static void fill_rmsprop(problem *q)
 static void run_rmsprop(problem *q)
 {
     fnn_optim h = options(q);
-    q->k->optim_rmsprop(q->cx, q->n, &h, q->b[0], q->b[1], q->b[2], q->variant & 4 ? q->b[3] : NULL,
-                        q->variant & 8 ? q->b[4] : NULL);
+    if (!(q->variant & 4)) h.momentum = 0;
+    h.centered = (q->variant & 8) != 0;
+    step(q, FNN_RMSPROP, &h);
 }
 static void ref_rmsprop(problem *q)
 {
@@ -88,7 +96,7 @@ static void ref_rmsprop(problem *q)
 static void run_adagrad(problem *q)
 {
     fnn_optim h = options(q);
-    q->k->optim_adagrad(q->cx, q->n, &h, q->b[0], q->b[1], q->b[2]);
+    step(q, FNN_ADAGRAD, &h);
 }
 static void ref_adagrad(problem *q)
 {
@@ -103,7 +111,7 @@ static void ref_adagrad(problem *q)
 static void run_adam(problem *q)
 {
     fnn_optim h = options(q);
-    q->k->optim_adam(q->cx, q->n, &h, q->b[0], q->b[1], q->b[2], q->b[3]);
+    step(q, FNN_ADAM, &h);
 }
 static void ref_adam(problem *q)
 {
@@ -139,7 +147,7 @@ static fnn_optim rprop_options(const problem *q)
 static void run_rprop(problem *q)
 {
     fnn_optim h = rprop_options(q);
-    q->k->optim_rprop(q->cx, q->n, &h, q->b[0], q->b[1], q->b[2], q->b[3]);
+    step(q, FNN_RPROP, &h);
 }
 static void ref_rprop(problem *q)
 {
@@ -156,11 +164,11 @@ static void ref_rprop(problem *q)
 
 /* Every hyperparameter is exact in float, so what is left is rounding: a few units in the last place of values up to 8. */
 static const test_case cases[] = {
-    {"optim_sgd", FLAT, 16, slots, fill_moments, run_sgd, ref_sgd, 1, 8, 0},
-    {"optim_rmsprop", FLAT, 16, slots, fill_rmsprop, run_rmsprop, ref_rmsprop, 4, 16, 0},
-    {"optim_adagrad", FLAT, 4, slots, fill_moments, run_adagrad, ref_adagrad, 2, 8, 0},
-    {"optim_adam", FLAT, 8, slots, fill_moments, run_adam, ref_adam, 4, 8, 0},
-    {"optim_rprop", FLAT, 4, slots, fill_rprop, run_rprop, ref_rprop, 1, 4, 0},
+    {"sgd", FLAT, 16, slots, fill_moments, run_sgd, ref_sgd, 1, 8, 0},
+    {"rmsprop", FLAT, 16, slots, fill_rmsprop, run_rmsprop, ref_rmsprop, 4, 16, 0},
+    {"adagrad", FLAT, 4, slots, fill_moments, run_adagrad, ref_adagrad, 2, 8, 0},
+    {"adam", FLAT, 8, slots, fill_moments, run_adam, ref_adam, 4, 8, 0},
+    {"rprop", FLAT, 4, slots, fill_rprop, run_rprop, ref_rprop, 1, 4, 0},
 };
 
 /* Without a gradient the averages do not linger among the denormals, in the mode that programs run in. */
@@ -171,15 +179,14 @@ static void test_fading(const fnn_target *t)
     enum { N = 37, STEPS = 100 };
     fnn_ctx cx = {.threads = 1};
     real p[N], g[N] = {0}, m[N], v[N], tiny = (real)(4 * (REAL_BITS == 32 ? (double)FLT_MIN : DBL_MIN));
-    fnn_optim h = {.learning_rate = 0.1, .momentum = 0.875, .beta1 = 0.875, .beta2 = 0.875, .epsilon = 1e-8};
+    fnn_update u = {.p = p, .slots = {m, v}, .h = {.learning_rate = 0.1, .momentum = 0.875, .beta1 = 0.875,
+                                                   .beta2 = 0.875, .epsilon = 1e-8}};
     int faded = 1;
     unsigned mode = fnn_flush_denormals();
     for (int kind = 0; kind < 2; kind++) {
+        u.method = kind == 0 ? FNN_ADAM : FNN_SGD;
         for (int i = 0; i < N; i++) p[i] = 1, m[i] = v[i] = tiny;
-        for (h.step = 2; h.step < STEPS; h.step++) {
-            if (kind == 0) TABLE(t)->optim_adam(&cx, N, &h, p, g, m, v);
-            if (kind == 1) TABLE(t)->optim_sgd(&cx, N, &h, p, g, m);
-        }
+        for (u.h.step = 2; u.h.step < STEPS; u.h.step++) TABLE(t)->optimize(&cx, N, &u, g);
         for (int i = 0; i < N; i++) faded &= !is_denormal(m[i]) && !is_denormal(v[i]);
     }
     fnn_set_fp_mode(mode);

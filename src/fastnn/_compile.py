@@ -10,7 +10,8 @@ Training and prediction differ in their ops (dropout is absent from prediction),
 
 Rules that hold here and nowhere else: a softmax or sigmoid before its own loss is left out and the loss works on
 logits; an activation that only one dense op feeds is fused into it, in training where its derivative follows from the
-output; the first writer of a gradient stores and later ones add.
+output; the first writer of a gradient stores and later ones add; the optimizer's rule for a large weight is fused into
+the op that makes its gradient, where nothing else has to see that gradient.
 """
 
 import os
@@ -22,12 +23,16 @@ from ._core import kernels
 from ._graph import OpRecord, Value
 
 PRECISIONS = {"highest": 0, "high": 1, "medium": 2}
+FUSED_UPDATE = 16384  # elements of a weight: smaller ones are in the nearest caches, and one pass over all costs less
 
 
 class Binding:
-    """What an op is made from: its arrays and attributes; `adds` and `param_adds`: where it must add to a gradient."""
+    """What an op is made from: its arrays and attributes; `adds` and `param_adds`: where it must add to a gradient.
 
-    __slots__ = ("x", "dx", "y", "dy", "adds", "params", "grads", "param_adds", "attrs", "number")
+    updates: ops of the optimizer's rule that it applies itself, by role.
+    """
+
+    __slots__ = ("x", "dx", "y", "dy", "adds", "params", "grads", "param_adds", "updates", "attrs", "number")
 
 
 class Head:
@@ -77,11 +82,11 @@ class Compiled:
 
 
 def compile_program(
-    graph, memory, mode, batch, *, heads=(), weighted=False, record=False, precision="highest", seed=0, update=None
+    graph, memory, mode, batch, *, heads=(), weighted=False, record=False, precision="highest", seed=0, rule=None
 ):
     """A Compiled for batches of at most `batch` rows.
 
-    memory: the network's Memory (parameters and gradients); update: the ops of the update phase, for mode "train".
+    memory: the network's Memory (parameters and gradients); rule: the optimizer's Rule, for mode "train".
     """
     training = mode in ("train", "gradient")
     plan = _Plan(graph, memory.engine, training)
@@ -90,17 +95,17 @@ def compile_program(
     plan.fuse()
     outside = (*graph.inputs, *graph.outputs) if mode == "predictor" else ()
     arrays = plan.allocate(batch, memory, training, outside)
-    ops = plan.bind(memory, arrays, training)
+    fused = plan.fused_updates(rule) if rule is not None and rule.elementwise else {}
+    ops = plan.bind(memory, arrays, training, fused)
 
     penalties = memory.penalties(training) if heads else []
     forward = [*ops.values()] if training else [*ops.values(), *penalties]
     backward = [ops[node] for node in reversed(plan.nodes) if plan.has_backward(node)] if training else []
-    if training:
-        update = [*penalties, *(update or [])]
+    update = [*penalties, *([] if rule is None else rule.update(fused))] if training else []
 
     done = Compiled()
     done.program = memory.engine.Program(
-        forward, backward, update or [], batch, (arrays, memory), seed & (2**64 - 1), PRECISIONS[precision]
+        forward, backward, update, batch, (arrays, memory), seed & (2**64 - 1), PRECISIONS[precision]
     )
     bound = [[ops[node] for node in nodes if node in ops] for nodes in ends]
     done.inputs, done.targets, done.weights, done.records = bound
@@ -296,7 +301,25 @@ class _Plan:
         found = arrays.get((self.root(value), what))
         return None if found is None else found.reshape(found.shape[0], *value.shape)
 
-    def bind(self, memory, arrays, training) -> dict:
+    def fused_updates(self, rule) -> dict:
+        """{parameter: its update} for the large ones whose gradient one op makes and only the rule reads.
+
+        A program that runs Python code has none: its backward may raise, and then nothing must have changed.
+        """
+        makers: dict = {}
+        for node in self.nodes:
+            for role, param in node.params.items():
+                makers.setdefault(param, []).append((node, role))
+        if any(node.kind.startswith("python") for node in self.nodes):
+            return {}
+        return {
+            param: rule.over(param.offset, param.offset + param.size)
+            for param, [(node, role), *others] in makers.items()
+            if not others and role in self.ops[node.kind].updates and self.has_backward(node)
+            and param.size >= FUSED_UPDATE and not param.l1 and not param.l2
+        }  # fmt: skip
+
+    def bind(self, memory, arrays, training, fused) -> dict:
         """The engine's ops, by node."""
         ops = {}
         for node in self.nodes:
@@ -313,6 +336,7 @@ class _Plan:
             b.params = {role: param.view(memory.params) for role, param in node.params.items()}
             b.grads = {role: param.view(memory.grads) if training else None for role, param in node.params.items()}
             b.param_adds = {role: self.adds.get((node, role), False) for role in node.params}
+            b.updates = {role: fused[param] for role, param in node.params.items() if param in fused}
             b.attrs, b.number = node.attrs, node.number
             ops[node] = self.ops[node.kind](b)
         return ops
@@ -377,6 +401,43 @@ class Memory:
             for param in self.graph.params.values()
             if param.max_norm is not None
         ]
+
+
+class Rule:
+    """An optimizer over the flat vectors of a network, whose slots it makes where they are missing."""
+
+    def __init__(self, memory, optimizer):
+        self.memory, self.optimizer = memory, optimizer
+        self.slots = memory.engine.OPTIMIZERS[optimizer.update][1]
+        self.elementwise = optimizer.clip_norm is None and optimizer.clip_value is None
+        for slot in self.slots:
+            if slot not in memory.slots:
+                memory.slots[slot] = aligned_vector(memory.params.size, memory.dtype)
+                memory.slots[slot][:] = optimizer.first_value(slot)
+
+    def over(self, begin, end):
+        """The rule's op for elements begin, ..., end - 1."""
+        params, grads, *slots = (
+            vector[begin:end]
+            for vector in (self.memory.params, self.memory.grads, *(self.memory.slots[slot] for slot in self.slots))
+        )
+        settings = self.optimizer.settings()
+        return self.memory.engine.OPS["update"](self.optimizer.update, params, grads, slots, settings)
+
+    def update(self, fused):
+        """Ops of the update phase: clipping, the rule for all but the fused parameters, and constraints."""
+        ops, optimizer, memory = self.memory.engine.OPS, self.optimizer, self.memory
+        clips = [
+            ops[kind](memory.grads, limit)
+            for kind, limit in (("clip_norm", optimizer.clip_norm), ("clip_value", optimizer.clip_value))
+            if limit is not None
+        ]
+        ends = [0]
+        for param in sorted(fused, key=lambda param: param.offset):
+            ends += param.offset, param.offset + param.size
+        ends.append(memory.params.size)
+        stretches = [(begin, end) for begin, end in zip(ends[::2], ends[1::2], strict=True) if begin < end]
+        return [*clips, *(self.over(begin, end) for begin, end in stretches), *memory.constraints()]
 
 
 STREAM_INIT = 1  # a namespace among the random streams of one seed; the engine's op.pxi has the others

@@ -69,26 +69,11 @@ class State:
             _compile.Head(loss, output, Value(shape, kind))
             for loss, output, (kind, shape) in zip(losses, self.graph.outputs, targets, strict=True)
         ] if losses else []  # fmt: skip
-        update = self._update_ops(optimizer) if optimizer is not None else None
+        rule = None if optimizer is None else _compile.Rule(self.memory, optimizer)
         return _compile.compile_program(
             self.graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record,
-            precision=self.precision, seed=self.seed, update=update,
+            precision=self.precision, seed=self.seed, rule=rule,
         )  # fmt: skip
-
-    def _update_ops(self, optimizer):
-        """Clipping, the optimizer's rule, and constraints, in this order."""
-        memory, ops = self.memory, self.memory.engine.OPS
-        rule = ops[optimizer.update]
-        for slot in rule.slot_names:
-            if slot not in memory.slots:
-                memory.slots[slot] = _compile.aligned_vector(self.graph.size, memory.dtype)
-                memory.slots[slot][:] = optimizer.first_value(slot)
-        clips = [
-            ops[kind](memory.grads, limit)
-            for kind, limit in (("clip_norm", optimizer.clip_norm), ("clip_value", optimizer.clip_value))
-            if limit is not None
-        ]
-        return [*clips, rule(memory.params, memory.grads, memory.slots, optimizer.settings()), *memory.constraints()]
 
     def predict_batch(self, n):
         """Rows of a prediction batch: the activations stay in cache; a power of two, so that few sizes occur."""

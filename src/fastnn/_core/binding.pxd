@@ -8,19 +8,6 @@ cdef extern from "fastnn.h":
         void *scratch
         size_t scratch_size
 
-    ctypedef struct fnn_gemm:
-        int64_t m, n, k
-        int64_t lda, ldb, ldc
-        int32_t accumulate
-        int32_t activation
-        double alpha
-
-    ctypedef struct fnn_loss:
-        int64_t rows, cols
-        double scale
-        double param
-        const double *levels
-
     ctypedef struct fnn_optim:
         double learning_rate
         double weight_decay
@@ -30,6 +17,26 @@ cdef extern from "fastnn.h":
         double step_min, step_max
         int64_t step
         int32_t nesterov, centered, decoupled
+
+    ctypedef struct fnn_update:
+        int32_t method
+        fnn_optim h
+        void *p
+        void *slots[3]
+
+    ctypedef struct fnn_gemm:
+        int64_t m, n, k
+        int64_t lda, ldb, ldc
+        int32_t accumulate
+        int32_t activation
+        double alpha
+        const fnn_update *update
+
+    ctypedef struct fnn_loss:
+        int64_t rows, cols
+        double scale
+        double param
+        const double *levels
 
     ctypedef struct fnn_key:
         uint64_t seed, stream

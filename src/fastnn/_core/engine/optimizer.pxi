@@ -64,85 +64,25 @@ cdef class MaxNorm(Op):
 
 
 cdef class Update(Op):
-    """An optimizer's rule. `slots` are its vectors beside the parameters, by the names in `slot_names`."""
-    slot_names = ()
+    """An optimizer's rule over a stretch of the flat vectors. `slots` are arrays beside the parameters, in the rule's order."""
+    kind = "update"
     cdef real[::1] p, g
-    cdef fnn_optim h
+    cdef list slots
+    cdef fnn_update u
 
-    def __init__(self, p, g, slots, hyper):
-        self.p, self.g = p, g
-        self.h = hyper
-        self.bind(slots)
+    def __init__(self, method, p, g, slots, settings):
+        cdef real[::1] slot
+        self.p, self.g, self.slots = p, g, list(slots)
+        self.u.method, self.u.h, self.u.p = OPTIMIZERS[method][0], settings, &self.p[0]
+        for i, array in enumerate(self.slots):
+            slot = array
+            self.u.slots[i] = &slot[0]
 
-    def bind(self, slots):
-        pass
-
-    cdef void rule(self, Step *s) noexcept nogil:
-        pass
+    cdef inline const fnn_update *now(self, Step *s) noexcept nogil:
+        """The rule with the numbers of this step."""
+        self.u.h.learning_rate = s.learning_rate
+        self.u.h.step = s.number + 1
+        return &self.u
 
     cdef void forward(self, Step *s) noexcept nogil:
-        self.h.learning_rate = s.learning_rate
-        self.h.step = s.number + 1
-        self.rule(s)
-
-
-cdef class UpdateSGD(Update):
-    kind = "sgd"
-    slot_names = ("velocity",)
-    cdef real[::1] velocity
-
-    def bind(self, slots):
-        self.velocity = slots["velocity"]
-
-    cdef void rule(self, Step *s) noexcept nogil:
-        # Without momentum the velocity is the gradient: the kernel then leaves the slot alone.
-        K.optim_sgd(&s.cx, self.p.shape[0], &self.h, &self.p[0], &self.g[0], &self.velocity[0] if self.h.momentum else NULL)
-
-
-cdef class UpdateRMSprop(Update):
-    kind = "rmsprop"
-    slot_names = ("square", "velocity", "mean")
-    cdef real[::1] square, velocity, mean
-
-    def bind(self, slots):
-        self.square, self.velocity, self.mean = slots["square"], slots["velocity"], slots["mean"]
-
-    cdef void rule(self, Step *s) noexcept nogil:
-        K.optim_rmsprop(&s.cx, self.p.shape[0], &self.h, &self.p[0], &self.g[0], &self.square[0],
-                        &self.velocity[0] if self.h.momentum else NULL, &self.mean[0] if self.h.centered else NULL)
-
-
-cdef class UpdateAdagrad(Update):
-    kind = "adagrad"
-    slot_names = ("square",)
-    cdef real[::1] square
-
-    def bind(self, slots):
-        self.square = slots["square"]
-
-    cdef void rule(self, Step *s) noexcept nogil:
-        K.optim_adagrad(&s.cx, self.p.shape[0], &self.h, &self.p[0], &self.g[0], &self.square[0])
-
-
-cdef class UpdateAdam(Update):
-    kind = "adam"
-    slot_names = ("m", "v")
-    cdef real[::1] m, v
-
-    def bind(self, slots):
-        self.m, self.v = slots["m"], slots["v"]
-
-    cdef void rule(self, Step *s) noexcept nogil:
-        K.optim_adam(&s.cx, self.p.shape[0], &self.h, &self.p[0], &self.g[0], &self.m[0], &self.v[0])
-
-
-cdef class UpdateRprop(Update):
-    kind = "rprop"
-    slot_names = ("previous", "size")
-    cdef real[::1] previous, size
-
-    def bind(self, slots):
-        self.previous, self.size = slots["previous"], slots["size"]
-
-    cdef void rule(self, Step *s) noexcept nogil:
-        K.optim_rprop(&s.cx, self.p.shape[0], &self.h, &self.p[0], &self.g[0], &self.previous[0], &self.size[0])
+        K.optimize(&s.cx, self.p.shape[0], self.now(s), &self.g[0])

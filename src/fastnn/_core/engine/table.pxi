@@ -8,12 +8,24 @@ cdef extern from *:
         FNN_ACTIVATIONS(ROW)
     };
     #undef ROW
+    #define ROW(NAME, name, first, second, third) {#name, FNN_##NAME, {first, second, third}},
+    typedef struct { const char *name; int kind; const char *slots[3]; } fnn_optimizer_row;
+    static const fnn_optimizer_row fnn_optimizer_rows[] = {
+        FNN_OPTIMIZERS(ROW)
+    };
+    #undef ROW
     """
     ctypedef struct fnn_activation_row:
         const char *name
         int kind, from_output
     const fnn_activation_row fnn_activation_rows[]
     const int FNN_ACTIVATION_COUNT
+    ctypedef struct fnn_optimizer_row:
+        const char *name
+        int kind
+        const char *slots[3]
+    const fnn_optimizer_row fnn_optimizer_rows[]
+    const int FNN_OPTIMIZER_COUNT
 
 ctypedef void (*loss_kernel)(const fnn_ctx *, const fnn_loss *, const real *, const real *, const real *, real *, double *) noexcept nogil
 
@@ -57,11 +69,7 @@ cdef extern from "precision.h":
         loss_kernel loss_gaussian_nll
         void (*loss_cross_entropy)(const fnn_ctx *, const fnn_loss *, const real *p, const int32_t *labels, const real *w, real *dp, double *loss) noexcept nogil
         loss_kernel loss_cross_entropy_dense
-        void (*optim_sgd)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *velocity) noexcept nogil
-        void (*optim_rmsprop)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *square, real *velocity, real *mean) noexcept nogil
-        void (*optim_adagrad)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *square) noexcept nogil
-        void (*optim_adam)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *m, real *v) noexcept nogil
-        void (*optim_rprop)(const fnn_ctx *, int64_t n, const fnn_optim *, real *p, const real *g, real *previous, real *size) noexcept nogil
+        void (*optimize)(const fnn_ctx *, int64_t n, const fnn_update *u, const real *g) noexcept nogil
         void (*regularize)(const fnn_ctx *, int64_t n, double l1, double l2, const real *p, real *g, double *penalty) noexcept nogil
         void (*max_norm)(const fnn_ctx *, int64_t rows, int64_t cols, double limit, real *w) noexcept nogil
         void (*random_uniform)(const fnn_ctx *, const fnn_key *, int64_t n, double low, double high, real *y) noexcept nogil
@@ -76,3 +84,9 @@ ACTIVATIONS = {
     fnn_activation_rows[i].name.decode(): (fnn_activation_rows[i].kind, bool(fnn_activation_rows[i].from_output))
     for i in range(FNN_ACTIVATION_COUNT)
 }
+
+cdef optimizer_row(fnn_optimizer_row row):
+    return row.kind, tuple([row.slots[k].decode() for k in range(3) if row.slots[k] is not NULL])
+
+# name -> (number in fnn_optimizer, names of its slots)
+OPTIMIZERS = {fnn_optimizer_rows[i].name.decode(): optimizer_row(fnn_optimizer_rows[i]) for i in range(FNN_OPTIMIZER_COUNT)}
