@@ -89,6 +89,8 @@ static size_t cpuid_cache(unsigned leaf, int level)
     return 0;
 }
 
+int fnn_cpu_has_neon(void) { return 0; }
+
 static size_t detect_cache(int level)
 {
     size_t size = cpuid_cache(4, level);
@@ -99,6 +101,14 @@ static size_t detect_cache(int level)
 
 int fnn_cpu_has_avx2(void) { return 0; }
 int fnn_cpu_has_avx512(void) { return 0; }
+int fnn_cpu_has_neon(void)
+{
+#if defined(__aarch64__)
+    return 1; /* compilers take it for granted: not even the baseline would run without it */
+#else
+    return 0;
+#endif
+}
 
 static size_t detect_cache(int level)
 {

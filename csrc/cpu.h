@@ -9,5 +9,6 @@
 
 int fnn_cpu_has_avx2(void);   /* AVX2 and FMA */
 int fnn_cpu_has_avx512(void); /* AVX-512 F, BW, DQ, VL, with AVX2 and FMA */
+int fnn_cpu_has_neon(void);   /* Advanced SIMD of AArch64 */
 
 #endif

@@ -10,6 +10,8 @@
 /* Best first. A new target is one row here and one in its own file. */
 #if defined(__x86_64__)
 extern const fnn_target fnn_target_avx512, fnn_target_avx2;
+#elif defined(__aarch64__)
+extern const fnn_target fnn_target_neon;
 #endif
 extern const fnn_target fnn_target_baseline;
 
@@ -17,6 +19,8 @@ static const fnn_target *const targets[] = {
 #if defined(__x86_64__)
     &fnn_target_avx512,
     &fnn_target_avx2,
+#elif defined(__aarch64__)
+    &fnn_target_neon,
 #endif
     &fnn_target_baseline,
 };

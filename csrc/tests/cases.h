@@ -68,11 +68,13 @@ static void run_problem(const test_case *c, const fnn_target *target, int varian
     for (int i = 0; i < BUFFERS; i++) free(q.w[i]);
 }
 
-/* The same large problem on 1, 2, 3 and 8 threads: every bit must agree. */
+/* The same large problem on 1, 3, 2 and 8 threads: every bit must agree. */
 static void run_threads(const test_case *c, const fnn_target *target, int variant)
 {
-    static const int threads[] = {2, 3, 8};
+    static const int threads[] = {3, 2, 8};
     int64_t rows = c->shape == FLAT ? 300007 : variant % 2 ? 3001 : 127, cols = c->shape == FLAT ? 1 : variant % 2 ? 67 : 2003;
+    if (emulated) /* large enough still to be shared out */
+        rows = c->shape == FLAT ? 140007 : variant % 2 ? 2101 : 70;
     fnn_ctx cx = {.threads = 1};
     problem q = {.k = TABLE(target), .cx = &cx, .variant = variant, .rows = rows, .cols = cols, .n = rows * cols};
     real *before[BUFFERS], *after[BUFFERS];
@@ -86,7 +88,7 @@ static void run_threads(const test_case *c, const fnn_target *target, int varian
     c->run(&q);
     double result = q.result;
     for (int i = 0; i < BUFFERS; i++) memcpy(after[i], q.b[i], (size_t)q.length[i] * sizeof(real));
-    for (int t = 0; t < COUNT(threads); t++) {
+    for (int t = 0; t < (emulated ? 1 : COUNT(threads)); t++) {
         int same = 1;
         for (int i = 0; i < BUFFERS; i++) memcpy(q.b[i], before[i], (size_t)q.length[i] * sizeof(real));
         cx.threads = threads[t];

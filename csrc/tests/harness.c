@@ -13,6 +13,7 @@
 
 enum { SHOWN = 20, WATCHED = 256, CANARY = 0xA5 };
 
+int emulated;
 static long passed, failed;
 
 int check_at(const char *file, int line, int ok, const char *format, ...)
@@ -114,8 +115,13 @@ int main(int argc, char **argv)
 #undef SUITE_ROW
     };
     setvbuf(stdout, NULL, _IOLBF, 0);
+    const char *wanted = NULL;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--emulated") == 0) emulated = 1;
+        else wanted = argv[i];
+    }
     for (int i = 0; i < COUNT(suites); i++) {
-        if (argc > 1 && strcmp(argv[1], suites[i].name) != 0) continue;
+        if (wanted && strcmp(wanted, suites[i].name) != 0) continue;
         long before = passed + failed;
         suites[i].f32();
         suites[i].f64();

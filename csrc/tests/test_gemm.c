@@ -107,7 +107,7 @@ static long double expected(const product *q, const real *before, int64_t i, int
     return y;
 }
 
-/* Runs the product and compares all of C, gaps too. */
+/* Runs the product and compares all of C, gaps too; under emulation, of a large C every eleventh element, of all lanes. */
 static void run_and_compare(product *q)
 {
     real *before = malloc(q->size_c * sizeof(real) + 1);
@@ -115,6 +115,7 @@ static void run_and_compare(product *q)
     run(q);
     int right = guards_intact();
     long double worst = 0;
+    const int64_t every = emulated && q->d.m * q->d.n > 100 ? 11 : 1;
     for (int64_t i = 0; i < q->d.m; i++)
         for (int64_t j = 0; j < q->d.ldc && (size_t)(i * q->d.ldc + j) < q->size_c; j++) {
             int64_t at = i * q->d.ldc + j;
@@ -122,6 +123,7 @@ static void run_and_compare(product *q)
                 right &= q->c[at] == before[at];
                 continue;
             }
+            if ((i * q->d.n + j) % every != 0) continue;
             long double bound, y = expected(q, before, i, j, &bound), error = fabsl(q->c[at] - y);
             right &= error <= bound;
             if (error > worst) worst = error;
@@ -149,7 +151,7 @@ static void test_small_dims(const fnn_target *target)
     for (int o = NN; o <= TN; o++)
         for (int64_t m = 0; m <= 20; m++)
             for (int64_t n = 0; n <= 20; n++)
-                for (int64_t k = 0; k <= 20; k += m * n > 150 ? 3 : 1) try_product(target, o, m, n, k, (int)below(4));
+                for (int64_t k = 0; k <= 20; k += emulated ? 5 : m * n > 150 ? 3 : 1) try_product(target, o, m, n, k, (int)below(4));
 }
 
 static void test_larger_dims(const fnn_target *target)
@@ -202,7 +204,7 @@ static void test_threads(const fnn_target *target)
 {
     static const int64_t dims[][3] = {{300, 200, 300}, {32, 1000, 400},  {1, 3000, 2000}, {3000, 1, 2000}, {2500, 10, 130},
                                       {27, 333, 2000}, {31, 2, 200000}, {1000, 300, 40}, {13, 1500, 500}};
-    static const int threads[] = {2, 3, 8};
+    static const int threads[] = {3, 2, 8};
     for (int o = NN; o <= TN; o++)
         for (int i = 0; i < COUNT(dims); i++) {
             product q;
@@ -216,7 +218,7 @@ static void test_threads(const fnn_target *target)
             memcpy(before, q.c, bytes);
             run(&q);
             memcpy(one, q.c, bytes);
-            for (int t = 0; t < 2 * COUNT(threads); t++) { /* twice: workers asleep, then awake */
+            for (int t = 0; t < (emulated ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
                 memcpy(q.c, before, bytes);
                 q.threads = threads[t % COUNT(threads)];
                 run(&q);
