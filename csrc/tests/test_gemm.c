@@ -163,7 +163,7 @@ static void test_larger_dims(const fnn_target *target)
                                       {100, 2100, 5}, {61, 70, 1030}, {200, 3, 200}, {13, 33, 13},  {97, 47, 31}};
     for (int o = NN; o <= TN; o++) {
         for (int i = 0; i < COUNT(dims); i++) try_product(target, o, dims[i][0], dims[i][1], dims[i][2], i % 3 ? 9 : 0);
-        for (int i = 0; i < 150; i++) try_product(target, o, below(70), below(140), below(300), 20);
+        for (int i = 0; i < (emulated ? 50 : 150); i++) try_product(target, o, below(70), below(140), below(300), 20);
     }
 }
 

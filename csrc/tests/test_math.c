@@ -56,7 +56,7 @@ static void test_bound(const fnn_target *target, int which)
     static real x[BLOCK], y[BLOCK];
     const math_case *c = &cases[which];
     fnn_ctx cx = {.threads = 1};
-    const int blocks = emulated ? 40 : 400;
+    const int blocks = emulated ? 15 : 400;
     long double worst = 0;
     real at = 0;
     for (int b = 0; b < blocks; b++) {
