@@ -30,7 +30,11 @@ WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"] if os.environ.get("FASTNN
 ENGINE_WARNINGS = ["-Wall", "-Werror", "-Wno-unused-function"] if WARNINGS else []
 
 TARGETS = {"baseline": []}
-if platform.machine().lower() in ("x86_64", "amd64"):
+machine = platform.machine().lower()
+if machine in ("aarch64", "arm64"):
+    # GCC would load all of a tile's operands ahead and spill accumulators; Clang is told not to mind the flag.
+    TARGETS["neon"] = ["-fno-schedule-insns", "-Wno-ignored-optimization-argument"]
+if machine in ("x86_64", "amd64"):
     TARGETS["avx2"] = ["-mavx2", "-mfma"]
     TARGETS["avx512"] = [
         *TARGETS["avx2"],

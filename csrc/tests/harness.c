@@ -120,6 +120,11 @@ int main(int argc, char **argv)
         if (strcmp(argv[i], "--emulated") == 0) emulated = 1;
         else wanted = argv[i];
     }
+    const fnn_target *targets[8];
+    int count = usable_targets(targets);
+    printf("targets:");
+    for (int t = 0; t < count; t++) printf(" %s", targets[t]->name);
+    printf("\n");
     for (int i = 0; i < COUNT(suites); i++) {
         if (wanted && strcmp(wanted, suites[i].name) != 0) continue;
         long before = passed + failed;
