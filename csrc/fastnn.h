@@ -169,6 +169,13 @@ int fnn_cpu_count(void);
 /* Cache sizes in bytes; a sensible guess where the system does not tell. */
 size_t fnn_cache_size(int level);
 
+/* How many threads a call takes that does not say; 0 while nobody has set it, and setting 0 is to forget. Kernels and the
+ * pool go by fnn_ctx alone. By these names, which are the only ones that the extension module exports, tools that limit
+ * all threads of a process find it (threadpoolctl). */
+#define FNN_EXPORTED __attribute__((visibility("default")))
+FNN_EXPORTED int fastnn_get_num_threads(void);
+FNN_EXPORTED void fastnn_set_num_threads(int threads);
+
 /* Calls task(arg, i) for every i in 0 .. chunks-1, on at most `threads` threads, the caller's among them; returns when
  * all are done. What the chunks are must not depend on `threads`. Runs serially when the pool is busy with another
  * caller's work, when called from inside a task, and in the child of a fork until its first own use. */

@@ -45,6 +45,11 @@ SUITE(dispatch)
     size_t l1 = fnn_cache_size(1), l2 = fnn_cache_size(2), l3 = fnn_cache_size(3);
     CHECK(l1 >= 4096 && l1 <= (1u << 20) && l2 >= l1 && l3 >= 4096, "caches of %zu, %zu, %zu bytes", l1, l2, l3);
     CHECK(fnn_cache_size(0) == 0 && fnn_cache_size(4) == 0, "levels that are none");
+    CHECK(fastnn_get_num_threads() == 0, "no limit to begin with");
+    fastnn_set_num_threads(3);
+    CHECK(fastnn_get_num_threads() == 3, "the limit that was set");
+    fastnn_set_num_threads(-1);
+    CHECK(fastnn_get_num_threads() == 0, "less than one thread is no limit");
 #ifdef __linux__
     test_affinity_counts();
 #endif

@@ -9,6 +9,8 @@
 
 from . import datasets, initializers, layers, losses, metrics, optimizers
 from ._config_report import show_config
+from ._threadpoolctl import register_if_imported as _register_if_imported
+from ._threadpoolctl import register_threadpoolctl
 from .callbacks import Callback, LambdaCallback
 from .errors import FastnnError, ModelFileError, NonFiniteWarning, NotFittedError, ShapeError
 from .history import History
@@ -24,5 +26,8 @@ __all__ = [
     "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "Callback", "Concat", "CoordinateSearch", "Dense",
     "Dropout", "FastnnError", "Flatten", "History", "Input", "LambdaCallback", "Layer", "Loss", "Metric",
     "ModelFileError", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer", "RMSprop", "Reshape", "Residual",
-    "Rprop", "ShapeError", "datasets", "initializers", "layers", "losses", "metrics", "optimizers", "show_config",
+    "Rprop", "ShapeError", "datasets", "initializers", "layers", "losses", "metrics", "optimizers",
+    "register_threadpoolctl", "show_config",
 ]  # fmt: skip
+
+_register_if_imported()

@@ -14,6 +14,7 @@ from ._graph import Value
 
 KEPT = 16  # programs that wait for another call; more come only from many threads or many batch sizes
 PREDICT_BYTES = 256 * 1024  # of activations in a prediction batch: they stay in the second-level cache
+MOST_THREADS = 1024
 PARALLEL_WORK = 1_000_000  # multiply-adds that are worth another thread: about 20 us, several times the pool's wake-up
 
 
@@ -90,12 +91,17 @@ class State:
 
 
 def thread_count(threads) -> int:
-    """The most threads a call may take: its own argument, FASTNN_NUM_THREADS, or the CPUs that the process may use."""
+    """The most threads a call may take: its own argument, the process's limit (threadpoolctl), or the default."""
     if threads is not None:
-        return min(positive_int(threads, "threads"), 1024)
+        return min(positive_int(threads, "threads"), MOST_THREADS)
+    return binding.thread_limit() or default_thread_count()
+
+
+def default_thread_count() -> int:
+    """What holds where nobody says: FASTNN_NUM_THREADS, or the CPUs that the process may use."""
     wanted = os.environ.get("FASTNN_NUM_THREADS", "")
     if not wanted:
         return binding.cpu_count()
     if not wanted.isascii() or not wanted.isdigit() or int(wanted) < 1:
         raise ValueError(f"FASTNN_NUM_THREADS must be a positive integer, got {wanted!r}")
-    return min(int(wanted), 1024)
+    return min(int(wanted), MOST_THREADS)

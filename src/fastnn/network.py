@@ -19,6 +19,7 @@ from ._data import boolean, fraction, non_negative_int, positive_int, sample_sha
 from ._graph import Graph
 from ._nodes import layers_of, nodes_of, plan_node
 from ._summary import summary_table
+from ._threadpoolctl import register_if_imported
 from .errors import NotFittedError, ShapeError, unknown_name
 from .layers.base import Input, Layer, Node
 from .losses import DEFAULTS, Loss
@@ -86,6 +87,7 @@ class Network:
         self.seed = seed
         self._seed = int.from_bytes(os.urandom(8), "little") if seed is None else non_negative_int(seed, "seed")
         self.stop_training = False
+        register_if_imported()
         self._state = None
         self._predictor = None
         self._fitting = Lock()

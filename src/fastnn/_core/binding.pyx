@@ -14,6 +14,7 @@ cdef extern from "fastnn.h":
     int fnn_cpu_count() nogil
     size_t fnn_cache_size(int level) nogil
     void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg) nogil
+    int fastnn_get_num_threads() nogil
     int fnn_pool_size() nogil
     void fnn_pool_shutdown() nogil
 
@@ -74,6 +75,11 @@ def cpu_count():
 def cache_size(int level):
     """Size in bytes of the cache of that level."""
     return fnn_cache_size(level)
+
+
+def thread_limit():
+    """The threads of calls that do not say, as a tool such as threadpoolctl has set them; 0 for not set."""
+    return fastnn_get_num_threads()
 
 
 def pool_size():
