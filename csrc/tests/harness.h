@@ -55,9 +55,9 @@ int guards_intact(void);
 double uniform(double low, double high);
 int64_t below(int64_t n);
 
-/* Whether an emulator of another CPU runs the tests (--emulated), a hundred times slower: they then take fewer numbers,
- * and leave out what qemu's user mode cannot do, which is to make threads in the child of a fork. Every suite still runs
- * every kernel on every target. */
+/* Whether an emulator of another CPU runs the tests (--emulated), far slower than a CPU would: they then take fewer
+ * numbers, and leave out what qemu's user mode cannot do, which is to make threads in the child of a fork. Every suite
+ * still runs every kernel on every target. */
 extern int emulated;
 
 /* ---- tables of cases (cases.h) ------------------------------------------------------------------------------- */
