@@ -1,6 +1,6 @@
-/* vec_neon.h: the vocabulary on the Advanced SIMD (NEON) of AArch64. Included once for each precision. A mask is a vector
- * of unsigned integers, all ones and all zeros. There are no masked loads and stores: lanes are moved one by one, and since
- * nearly every mask is the constant of a loop, its lanes are tested by branches that the CPU foresees. */
+/* vec_neon.h: the vocabulary on the Advanced SIMD (NEON) of AArch64. Included once for each precision. A mask is a
+ * vector of unsigned integers, all ones and all zeros. There are no masked loads and stores: lanes are moved one by one,
+ * and since nearly every mask is the constant of a loop, its lanes are tested by branches that the CPU foresees. */
 #include <arm_neon.h>
 
 #undef OP
