@@ -191,9 +191,8 @@ static void FN(run_chunk)(void *arg, int64_t chunk)
                  panels * (j + 1) / s->column_parts);
 }
 
-/* Shares a block out. What is larger of A and B is cut: where C is wider than high by columns, so that each thread reads
- * only its part of B (of the weights, which the same thread updated), else by rows. A part has a dozen rows at least:
- * lower tiles would sum in another order. */
+/* Shares a block out. Few rows are cut by columns, so that each thread reads B once and only its part; more of them by
+ * rows, so that each reads A once. A part has a dozen rows at least: lower tiles would sum in another order. */
 static void FN(run_block)(FN(block) *s, int threads)
 {
     const int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m, chunks = 4 * (int64_t)threads;
@@ -206,7 +205,7 @@ static void FN(run_block)(FN(block) *s, int threads)
         s->column_parts = FN(least)(panels, chunks / 2);
     } else {
         if (s->g->packed) fnn_parallel(threads, panels, FN(pack_chunk), s);
-        if (m < 96 || s->columns > m) s->column_parts = FN(least)(panels, chunks);
+        if (m < 96) s->column_parts = FN(least)(panels, chunks);
         if (m >= 24) s->row_parts = FN(least)(m / 12, FN(parts_of)(chunks, s->column_parts));
     }
     fnn_parallel(threads, s->row_parts * s->column_parts, FN(run_chunk), s);

@@ -6,14 +6,17 @@
  * product followed by the optimizer. */
 
 #undef UPDATE_ROWS
-#define UPDATE_ROWS (2 * TALLEST_WIDE) /* of C in one strip */
+#undef UPDATE_COLUMNS
+#define UPDATE_ROWS (2 * TALLEST_WIDE)     /* of C in one strip */
+#define UPDATE_COLUMNS (8 * GEMM_PANEL)    /* and in one block of it: the sums of 12 x 512 floats take half of L1, and the
+                                              rule walks along memory in stretches that the CPU reads ahead */
 
 typedef struct {
     const fnn_gemm *d;
     const real *a, *b;
     FN(rule) rule;
-    int64_t strips, panels; /* of C: rows and columns */
-    int64_t row_parts, column_parts;
+    int64_t strips, parts;
+    int64_t columns; /* of C at a time: with the steps of k, B takes half of L2 */
 } FN(update_job);
 
 /* Whether the walk pays: in longer sums the products take so long that the optimizer's share is small, and few columns
@@ -23,64 +26,60 @@ static int FN(updates_in_place)(const fnn_gemm *d)
     return d->update && d->k <= GEMM_STEPS && d->n > 2 * VL && !FN(flips_tn)(d);
 }
 
-/* Asks for what the rule will read in a block, and write. */
-ALWAYS_INLINE void FN(fetch_block)(const FN(optim_args) *v, int64_t at, int64_t ld, int64_t rows, int64_t cols)
+/* Rows [row, row + rows) of C by columns [column, column + columns), UPDATE_COLUMNS of them at most. */
+static void FN(update_block)(const FN(update_job) *s, const FN(tile_job) *tiles, const real *a, int64_t row, int64_t rows,
+                             int64_t column, int64_t columns)
 {
-    const int64_t line = CACHE_LINE / (int64_t)sizeof(real);
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j += line) {
-            __builtin_prefetch(v->p + at + i * ld + j, 1);
-            for (int s = 0; s < 3; s++)
-                if (v->slot[s]) __builtin_prefetch(v->slot[s] + at + i * ld + j, 1);
-        }
+    real sums[UPDATE_ROWS * UPDATE_COLUMNS];
+    const int64_t whole = columns / GEMM_PANEL, rest = columns % GEMM_PANEL, w = FN(parts_of)(rest, VL);
+    const real *b = s->b + column;
+    FN(tile_job) job = *tiles;
+    job.ldc = (whole + (rest > 0)) * GEMM_PANEL;
+    FN(run_tiles)(&job, TILE_WIDTH, 0, 0, rows, whole, GEMM_PANEL, a, b, NULL, sums);
+    if (rest) {
+        job.edge = mask_first(rest - (w - 1) * VL);
+        FN(run_tiles)(&job, w, rest % VL != 0, 0, rows, 1, 0, a, b + whole * GEMM_PANEL, NULL, sums + whole * GEMM_PANEL);
+    }
+    FN(optim_block) block = {.rows = rows, .cols = columns, .at = row * s->d->ldc + column, .ld = s->d->ldc,
+                             .ldg = job.ldc, .g = sums};
+    s->rule.run(&s->rule.args, &block);
 }
 
-/* Rows [row, row + rows) of C by panels [panel, end). */
-static void FN(update_strip)(const FN(update_job) *s, int64_t row, int64_t rows, int64_t panel, int64_t end)
+/* Rows [row, row + rows) of C by columns [column, end). */
+static void FN(update_strip)(const FN(update_job) *s, int64_t row, int64_t rows, int64_t column, int64_t end)
 {
     const fnn_gemm *d = s->d;
-    real strip[UPDATE_ROWS * GEMM_STEPS + VL], sums[UPDATE_ROWS * GEMM_PANEL];
-    FN(tile_job) job = {.k = d->k, .row_a = 1, .step_a = d->lda, .ldb = d->ldb, .ldc = GEMM_PANEL};
+    real strip[UPDATE_ROWS * GEMM_STEPS + VL];
+    FN(tile_job) job = {.k = d->k, .row_a = 1, .step_a = d->lda, .ldb = d->ldb};
     const real *a = s->a + row;
-    if (end - panel >= 4) { /* as in run_tiles_packed */
+    if (end - column >= 4 * GEMM_PANEL) { /* as in run_tiles_packed */
         FN(pack_strip)(d->k, rows, a, d->lda, strip);
         a = strip;
         job.step_a = rows;
     }
-    for (; panel < end; panel++) {
-        const int64_t column = panel * GEMM_PANEL, columns = FN(least)(GEMM_PANEL, d->n - column);
-        const int64_t w = FN(parts_of)(columns, VL);
-        FN(optim_block) block = {.rows = rows, .cols = columns, .at = row * d->ldc + column, .ld = d->ldc,
-                                 .ldg = GEMM_PANEL, .g = sums};
-        FN(fetch_block)(&s->rule.args, block.at, block.ld, rows, columns);
-        job.edge = mask_first(columns - (w - 1) * VL);
-        FN(run_tiles)(&job, w, columns % VL != 0, 0, rows, 1, 0, a, s->b + column, NULL, sums);
-        s->rule.run(&s->rule.args, &block);
-    }
+    for (; column < end; column += UPDATE_COLUMNS)
+        FN(update_block)(s, &job, a, row, rows, column, FN(least)(UPDATE_COLUMNS, end - column));
 }
 
-static void FN(update_chunk)(void *arg, int64_t chunk)
+/* A part of the rows. Threads share out rows and not columns: a CPU that reads ahead along a row would take the lines
+ * of the columns beside its own from the core that has just written them, which costs twice what the products do. */
+static void FN(update_chunk)(void *arg, int64_t part)
 {
     const FN(update_job) *s = arg;
-    const int64_t i = chunk % s->row_parts, j = chunk / s->row_parts, m = s->d->m;
-    const int64_t strip = s->strips * i / s->row_parts, end = s->strips * (i + 1) / s->row_parts;
-    for (int64_t k = strip; k < end; k++) {
-        int64_t row = m * k / s->strips;
-        FN(update_strip)(s, row, m * (k + 1) / s->strips - row, s->panels * j / s->column_parts,
-                         s->panels * (j + 1) / s->column_parts);
-    }
+    const int64_t m = s->d->m, n = s->d->n, strip = s->strips * part / s->parts, end = s->strips * (part + 1) / s->parts;
+    for (int64_t column = 0; column < n; column += s->columns)
+        for (int64_t k = strip; k < end; k++) {
+            int64_t row = m * k / s->strips;
+            FN(update_strip)(s, row, m * (k + 1) / s->strips - row, column, FN(least)(n, column + s->columns));
+        }
 }
 
 static void FN(multiply_update)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b)
 {
-    const int64_t threads = FN(threads_for)(cx, d);
-    FN(update_job) s = {.d = d, .a = a, .b = b, .rule = FN(rule_of)(d->update), .row_parts = 1,
-                        .strips = FN(parts_of)(d->m, UPDATE_ROWS), .panels = FN(parts_of)(d->n, GEMM_PANEL)};
-    const int64_t fit = (int64_t)(fnn_cache_size(2) / 2 / sizeof(real)) / GEMM_PANEL / (d->k > 0 ? d->k : 1);
-    s.column_parts = FN(parts_of)(s.panels, fit > 0 ? fit : 1);
-    if (threads > 1) { /* by columns first, as the forward product is: each thread finds its weights in its own cache */
-        if (s.column_parts < threads) s.column_parts = FN(least)(s.panels, threads);
-        s.row_parts = FN(least)(s.strips, FN(parts_of)(4 * threads, s.column_parts));
-    }
-    fnn_parallel((int)threads, s.row_parts * s.column_parts, FN(update_chunk), &s);
+    const int threads = FN(threads_for)(cx, d);
+    const int64_t fit = (int64_t)(fnn_cache_size(2) / 2 / sizeof(real)) / UPDATE_COLUMNS / (d->k > 0 ? d->k : 1);
+    FN(update_job) s = {.d = d, .a = a, .b = b, .rule = FN(rule_of)(d->update), .strips = FN(parts_of)(d->m, UPDATE_ROWS),
+                        .columns = (fit > 0 ? fit : 1) * UPDATE_COLUMNS};
+    s.parts = threads > 1 ? FN(least)(s.strips, 4 * threads) : 1;
+    fnn_parallel(threads, s.parts, FN(update_chunk), &s);
 }
