@@ -57,7 +57,7 @@ def gemm(str kind, const real[:, ::1] a not None, const real[:, ::1] b not None,
         raise ValueError(f"gemm {kind} on {threads} threads: a, b and c of {d.m} x {d.k}, {inner} x {d.n} and "
                          f"{c.shape[0]} x {c.shape[1]}")
     d.lda, d.ldb, d.ldc = a.shape[1], b.shape[1], c.shape[1]
-    d.accumulate, d.activation, d.alpha = 0, 0, 0.0
+    d.accumulate, d.activation, d.alpha, d.update = 0, 0, 0.0, NULL
     cx.threads, cx.precision, cx.scratch_size = threads, precision, gemm_scratch(&d, precision, threads)
     scratch = numpy.empty(cx.scratch_size + 64, dtype="uint8")
     cx.scratch = <void *>((<size_t>&scratch[0] + 63) // 64 * 64)
