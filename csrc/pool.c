@@ -252,6 +252,18 @@ bool fnn_pool_awake(void)
            && !atomic_load_explicit(&pool.workers[0].parked, memory_order_relaxed);
 }
 
+bool fnn_pool_worth_waking(double grains)
+{
+    static _Atomic int64_t last;    /* when it was asked, ns */
+    static _Atomic double together; /* grains since the last pause or waking */
+    int64_t now = now_ns(), before = atomic_exchange_explicit(&last, now, memory_order_relaxed);
+    double sum = grains;
+    if (now - before < 2 * SPIN_NS) sum += atomic_load_explicit(&together, memory_order_relaxed);
+    bool worth = sum >= 2 * FNN_GRAIN_ASLEEP;
+    atomic_store_explicit(&together, worth ? 0 : sum, memory_order_relaxed);
+    return worth;
+}
+
 int fnn_pool_size(void) { return atomic_load(&pool.size); }
 
 void fnn_pool_shutdown(void)

@@ -3,7 +3,8 @@
  * Measured on a virtual machine with two cores (medians): while the workers still spin from the region before, a region
  * costs its caller 0.2 us and a worker takes its first chunk after 0.5 us. Once they are parked, waking one costs the
  * caller 15 us in the system call, and it takes 45 us until the worker begins. So a share of work must be worth some
- * 5 us where the workers are awake, and eight times that where they sleep. The results do not depend on the choice.
+ * 5 us where the workers are awake, and eight times that where they sleep; or several such shares close upon each
+ * other, as in a stream of predictions, together. The results do not depend on the choice.
  */
 #ifndef FASTNN_POOL_H
 #define FASTNN_POOL_H
@@ -16,15 +17,24 @@
 #define FNN_GRAIN_BYTES (128 * 1024.) /* of an elementwise kernel: bytes read and written, out of the caches */
 #define FNN_GRAIN_ASLEEP 8            /* times as much while the workers are parked */
 
+/* Multiply-adds are not what bounds a product of a few rows with a wide matrix: reading the matrix out of L2 or beyond
+ * takes as long as so many rows more would. */
+#define FNN_READING_ROWS 4
+
 /* Whether the first worker would take a chunk at once. */
 bool fnn_pool_awake(void);
+
+/* For work of `grains` while the workers are parked: whether it is time to wake them, since with what was asked for a
+ * moment ago it is worth the waking. */
+bool fnn_pool_worth_waking(double grains);
 
 /* How many of `threads` threads `work` is worth, at `grain` a thread. */
 static inline int fnn_worthwhile_threads(double work, double grain, int threads)
 {
     if (threads <= 1 || work < 2 * grain) return 1;
-    double worth = work / (fnn_pool_awake() ? grain : grain * FNN_GRAIN_ASLEEP);
-    return worth >= (double)threads ? threads : worth < 1 ? 1 : (int)worth;
+    double worth = work / grain;
+    if (!fnn_pool_awake() && !fnn_pool_worth_waking(worth)) return 1;
+    return worth >= (double)threads ? threads : (int)worth;
 }
 
 #endif

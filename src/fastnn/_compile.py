@@ -29,10 +29,10 @@ FUSED_UPDATE = 16384  # elements of a weight: smaller ones are in the nearest ca
 class Binding:
     """What an op is made from: its arrays and attributes; `adds` and `param_adds`: where it must add to a gradient.
 
-    updates: ops of the optimizer's rule that it applies itself, by role.
+    updates: ops of the optimizer's rule that it applies itself, by role; feeds: the feed in whose array an input lies.
     """
 
-    __slots__ = ("x", "dx", "y", "dy", "adds", "params", "grads", "param_adds", "updates", "attrs", "number")
+    __slots__ = ("x", "dx", "y", "dy", "adds", "params", "grads", "param_adds", "updates", "feeds", "attrs", "number")
 
 
 class Head:
@@ -93,6 +93,8 @@ def compile_program(
     ends = _add_ends(plan, mode, heads, weighted, record)
     plan.prune(keep=graph.outputs if mode == "predictor" else ())
     plan.fuse()
+    if not training:
+        plan.open_windows()
     outside = (*graph.inputs, *graph.outputs) if mode == "predictor" else ()
     arrays = plan.allocate(batch, memory, training, outside)
     fused = plan.fused_updates(rule) if rule is not None and rule.elementwise else {}
@@ -161,6 +163,7 @@ class _Plan:
         self.activations = engine.ACTIVATIONS
         self.training = training
         self.same: dict[Value, Value] = {}  # values that are another value in this mode
+        self.windows: dict[Value, OpRecord] = {}  # feeds by value, of those that copy nothing
         self.nodes: list[OpRecord] = []
         for op in graph.ops:
             if not training and self.ops[op.kind].identity_in_predict:
@@ -211,6 +214,21 @@ class _Plan:
             joined[dense] = OpRecord("dense", dense.inputs, output, dense.params, node.attrs, dense.where, dense.number)
             joined[node] = None
         self.nodes = [joined.get(node, node) for node in self.nodes if joined.get(node, node) is not None]
+
+    def open_windows(self):
+        """Lets feeds leave the batch in the caller's array where all who read it can take it from there."""
+        readers: dict[Value, list] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                readers.setdefault(self.root(value), []).append(node)
+        self.windows = {
+            self.root(node.output): node
+            for node in self.nodes
+            if node.kind == "feed" and node.where == "input"
+            and all(self.ops[reader.kind].reads_feed for reader in readers.get(node.output, ()))
+        }  # fmt: skip
+        for node in self.windows.values():
+            node.attrs = {**node.attrs, "window": True}
 
     def has_backward(self, node) -> bool:
         return node.output is not None and self.root(node.output) in self.differentiated
@@ -337,6 +355,7 @@ class _Plan:
             b.grads = {role: param.view(memory.grads) if training else None for role, param in node.params.items()}
             b.param_adds = {role: self.adds.get((node, role), False) for role in node.params}
             b.updates = {role: fused[param] for role, param in node.params.items() if param in fused}
+            b.feeds = [ops.get(self.windows.get(self.root(value))) for value in node.inputs]
             b.attrs, b.number = node.attrs, node.number
             ops[node] = self.ops[node.kind](b)
         return ops

@@ -1,4 +1,4 @@
-"""The predictor that `Network.predictor` returns."""
+"""What `Network.predictor` returns for whatever the engine's Predictor does not take."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from typing import TYPE_CHECKING, Any
 from . import _samples
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from collections.abc import Callable
 
     from .network import Network
 
 
-class Predictor:
-    """One sample in, one prediction out, over buffers of its own."""
+def predictor(network: Network) -> Callable[..., Any]:
+    """A callable (x, out=None): the engine's own, so that no Python code stands before it, where it can be."""
+    general = General(network)
+    engine = network._make_predictor(1)
+    if engine is None:
+        return general
+    engine.general = general
+    return engine
+
+
+class General:
+    """One sample in, one prediction out, in whatever form x is."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._engine = network._make_predictor(1)
 
-    def __call__(self, x: ArrayLike, out: Any = None) -> Any:
-        """The prediction for one sample; x is (...) or (1, ...), and so is the result (and `out`)."""
-        if self._engine is not None:
-            result = self._engine.attempt(x, out)
-            if result is not None:
-                return result
-        return self._general(x, out)
-
-    def _general(self, x, out):
+    def __call__(self, x, out=None):
         network = self._network
         shapes = [value.shape for value in network._state.graph.inputs]
         arrays = _samples.several(x, len(shapes), "x")

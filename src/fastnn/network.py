@@ -27,11 +27,10 @@ from .metrics import Metric
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, DTypeLike
 
-    from ._predictor import Predictor
     from ._typing import CallbacksLike, LossLike, MetricLike, OptimizerLike, Reals, Shape
     from .history import History
 
@@ -441,10 +440,9 @@ class Network:
                 compiled.feed(inputs)
                 compiled.record(outputs)
                 compiled.program.set_rows(n, False)
-            stretches = [[batches * i // workers, batches * (i + 1) // workers] for i in range(workers)]
-            programs = [compiled.program for _, compiled in taken]
-            while not state.memory.engine.run_side_by_side(programs, stretches, _fit.CHUNK):
-                pass
+            programs, done = [compiled.program for _, compiled in taken], 0
+            while done < batches:
+                done = state.memory.engine.run_side_by_side(programs, done, batches, _fit.CHUNK)
         finally:
             for one in taken:
                 state.give(one)
@@ -456,9 +454,10 @@ class Network:
             return None
         compiled = state.take("predictor", rows)[1]
         x, y = compiled.array(graph.inputs[0]), compiled.array(graph.outputs[0])
-        return state.memory.engine.Predictor(compiled.program, x, y, state.work * rows > RELEASE_WORK)
+        threads = _programs.default_thread_count()
+        return state.memory.engine.Predictor(compiled.program, x, y, state.work * rows > RELEASE_WORK, threads)
 
-    def predictor(self) -> Predictor:
+    def predictor(self) -> Callable[..., Any]:
         """A callable for the lowest latency: `p(x)` or `p(x, out=...)` is `predict` for one sample at a time.
 
         It has buffers of its own over the network's live parameters, so further training shows in it. x is (1, ...) or
@@ -469,10 +468,10 @@ class Network:
         >>> net.predictor()([0.5, 0.25]).shape
         (3,)
         """
-        from ._predictor import Predictor
+        from ._predictor import predictor
 
         self._built()
-        return Predictor(self)
+        return predictor(self)
 
     def evaluate(self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> dict[str, Any]:
         """{"loss": ..., metric: ...} on these samples, without dropout, penalties included."""

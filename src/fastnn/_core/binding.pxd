@@ -64,4 +64,5 @@ cdef const fnn_target *target
 cdef void fill_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *out) noexcept nogil
 cdef unsigned flush_denormals() noexcept nogil
 cdef void set_fp_mode(unsigned mode) noexcept nogil
+cdef int threads_within(int threads) noexcept nogil
 cdef void run_parallel(int threads, int64_t chunks, fnn_task task, void *arg) noexcept nogil

@@ -82,6 +82,12 @@ def thread_limit():
     return fastnn_get_num_threads()
 
 
+cdef int threads_within(int threads) noexcept nogil:
+    """`threads`, or the process's limit where that is lower."""
+    cdef int limit = fastnn_get_num_threads()
+    return limit if 0 < limit < threads else threads
+
+
 def pool_size():
     """Worker threads now alive."""
     return fnn_pool_size()

@@ -6,12 +6,14 @@ cdef class Dense(Op):
     kind = "dense"
     needs = "xy"
     updates = ("weight",)
+    reads_feed = True
     cdef real[:, ::1] x, y, dx, dy, weight, dweight
     cdef real[::1] bias, dbias
     cdef int64_t repeat
     cdef fnn_gemm dims         # of the forward product; m is set for each batch
     cdef bint has_bias, has_dx, adds_dx, adds_dw, adds_db
     cdef Update update         # of the weight, or None
+    cdef Feed feed             # where x is, if not in this program's memory; else None
 
     def __init__(self, b):
         self.x, self.y, self.dx, self.dy = matrix(b.x[0]), matrix(b.y), matrix(b.dx[0]), matrix(b.dy)
@@ -23,7 +25,7 @@ cdef class Dense(Op):
             self.adds_db = b.param_adds["bias"]
         self.has_dx = b.dx[0] is not None
         self.adds_dx, self.adds_dw = b.adds[0], b.param_adds["weight"]
-        self.update = b.updates.get("weight")
+        self.update, self.feed = b.updates.get("weight"), b.feeds[0]
         self.dims.k, self.dims.n = self.weight.shape[0], self.weight.shape[1]
         self.dims.m = self.y.shape[0]
         self.dims.lda, self.dims.ldb, self.dims.ldc = self.dims.k, self.dims.n, self.dims.n
@@ -52,8 +54,8 @@ cdef class Dense(Op):
         return d
 
     cdef void forward(self, Step *s) noexcept nogil:
-        dense_forward(&s.cx, self.dims, s.rows * self.repeat, self.x, self.weight,
-                      &self.bias[0] if self.has_bias else NULL, self.y)
+        dense_forward(&s.cx, self.dims, s.rows * self.repeat, self.feed.rows if self.feed is not None else &self.x[0, 0],
+                      self.weight, &self.bias[0] if self.has_bias else NULL, self.y)
 
     cdef void backward(self, Step *s) noexcept nogil:
         cdef int64_t rows = s.rows * self.repeat
@@ -72,7 +74,7 @@ cdef class Dense(Op):
             K.column_sum(&s.cx, rows, self.dims.n, &self.dy[0, 0], &self.dbias[0], self.adds_db)
 
 
-cdef inline void dense_forward(const fnn_ctx *cx, fnn_gemm d, int64_t rows, const real[:, ::1] x, const real[:, ::1] weight,
+cdef inline void dense_forward(const fnn_ctx *cx, fnn_gemm d, int64_t rows, const real *x, const real[:, ::1] weight,
                                const real *bias, real[:, ::1] y) noexcept nogil:
     d.m = rows
-    K.gemm_nn(cx, &d, &x[0, 0], &weight[0, 0], bias, &y[0, 0])
+    K.gemm_nn(cx, &d, x, &weight[0, 0], bias, &y[0, 0])

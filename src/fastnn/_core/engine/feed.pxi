@@ -1,28 +1,36 @@
 # Feeds: the samples of a batch from the caller's arrays into the program's, by the epoch's order.
 
 cdef class Feed(Op):
-    """Rows of a float array: inputs, real targets, sample weights."""
+    """Rows of a float array: inputs, real targets, sample weights.
+
+    With the attribute "window" the batch stays where it lies, in the order of the array: its readers take `rows`.
+    """
     kind = "feed"
     cdef const real[:, ::1] source
     cdef real[:, ::1] y
+    cdef const real *rows       # the current batch
+    cdef bint window
     cdef bint checks            # whether a value that is not finite fails the step
     cdef readonly bint refused  # one did
 
     def __init__(self, b):
         self.y = b.y.reshape(b.y.shape[0], -1)
-        self.checks = b.attrs.get("checks", False)
+        self.checks, self.window = b.attrs.get("checks", False), b.attrs.get("window", False)
+        self.rows = &self.y[0, 0]
 
     def set_source(self, array):
         self.source = None if array is None else array.reshape(array.shape[0], -1)
 
     cdef void forward(self, Step *s) noexcept nogil:
         cdef int64_t cols = self.y.shape[1], bad = -1
-        if s.order is not NULL:
+        if self.window:
+            self.rows = &self.source[s.first, 0]
+        elif s.order is not NULL:
             K.gather_rows(&s.cx, s.rows, cols, s.order + s.first, &self.source[0, 0], &self.y[0, 0])
         else:
             K.copy(&s.cx, s.rows * cols, &self.source[s.first, 0], &self.y[0, 0])
         if self.checks:
-            K.first_nonfinite(&s.cx, s.rows * cols, &self.y[0, 0], &bad)
+            K.first_nonfinite(&s.cx, s.rows * cols, self.rows, &bad)
             self.refused = bad >= 0
             if self.refused:
                 s.failed = 1

@@ -26,6 +26,7 @@ cdef class Op:
     kind = ""
     needs = ""               # which values backward reads: "", "x", "y" or "xy"
     identity_in_predict = False
+    reads_feed = False       # whether it takes a batch where its feed finds it
     updates = ()             # roles of parameters whose optimizer rule `backward` can apply itself
 
     cdef void forward(self, Step *s) noexcept nogil:

@@ -3,58 +3,72 @@
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from libc.string cimport memcpy
 
+cdef extern from *:
+    """
+    static int64_t fastnn_take(int64_t *next, int64_t count)
+    {
+        return __atomic_fetch_add(next, count, __ATOMIC_RELAXED);
+    }
+    """
+    int64_t fastnn_take(int64_t *next, int64_t count) noexcept nogil
+
 cdef struct Share:
     PyObject *program
-    int64_t batch, end
-    double budget
+    int64_t *next       # the first batch that nobody has taken
+    int64_t end
+    double deadline
 
 cdef void run_share(void *arg, int64_t index) noexcept nogil:
     cdef Share *share = <Share *>arg + index
-    share.batch = (<Program>share.program).run_range(share.batch, share.end, share.budget)
+    cdef int64_t batch
+    while seconds() < share.deadline:
+        batch = fastnn_take(share.next, 1)
+        if batch >= share.end or not (<Program>share.program).run_batch(batch):
+            break
 
 
-def run_side_by_side(list programs, list stretches, double budget):
-    """Runs program i forward over its stretch [next, end] of batches, all at once, for about `budget` seconds.
+def run_side_by_side(list programs, int64_t batch, int64_t end, double budget):
+    """Runs the programs forward over batches batch, ..., end - 1, all at once, for about `budget` seconds.
 
-    Each stretch's next is moved on; returns True when all are done. Which program ran a batch makes no difference to it.
+    Each takes the next batch as soon as it is done with one. Returns the next batch; which program ran a batch makes no
+    difference to it.
     """
     cdef int count = len(programs), i
-    cdef bint done = True
+    cdef double deadline = seconds() + budget
     cdef Share *shares = <Share *>calloc(count, sizeof(Share))
     if shares is NULL:
         raise MemoryError
     try:
         for i in range(count):
-            shares[i].program = <PyObject *>(<Program?>programs[i])
-            shares[i].batch, shares[i].end = stretches[i]
-            shares[i].budget = budget
+            shares[i] = Share(<PyObject *>(<Program?>programs[i]), &batch, end, deadline)
         with nogil:
             run_parallel(count, count, run_share, shares)
         for i in range(count):
-            stretches[i][0] = shares[i].batch
-            done = done and shares[i].batch >= shares[i].end
             if (<Program>programs[i]).step.failed:
                 (<Program>programs[i]).raise_error()
     finally:
         free(shares)
-    return done
+    return min(batch, end)
 
 
 cdef class Predictor:
     """One small batch, from an array to an array, without a detour.
 
     Takes a C-contiguous array of the network's own dtype and shape; for anything else, and when another thread is inside,
-    `attempt` returns None and the caller goes the general way.
+    `attempt` returns None and the caller goes the general way; a call goes it itself, by `general(x, out)`.
     """
+    cdef public object general
     cdef Program program
     cdef real[:, ::1] x, y
     cdef readonly tuple shape, output_shape
     cdef object empty, dtype
+    cdef int threads
     cdef bint busy, release         # release: whether the work is worth giving up the GIL for
     cdef char code
 
-    def __init__(self, program, x, y, bint release):
-        self.program = program
+    def __init__(self, program, x, y, bint release, int threads):
+        self.program, self.threads = program, threads
+        self.program.set_threads(threads)
         self.shape, self.output_shape = x.shape[1:], y.shape[1:]
         self.x, self.y = x.reshape(x.shape[0], -1), y.reshape(y.shape[0], -1)
         self.release = release
@@ -72,8 +86,16 @@ cdef class Predictor:
                 return False
         return True
 
+    def __call__(self, x, out=None):
+        """The prediction for one sample; x is (...) or (1, ...), and so is the result (and `out`)."""
+        result = self.take(x, out)
+        return self.general(x, out) if result is None else result
+
     def attempt(self, X, out=None):
         """The prediction for X, or None where X, out or the moment call for the general way."""
+        return self.take(X, out)
+
+    cdef take(self, X, out):
         cdef Py_buffer source, target
         cdef int64_t rows = 0, bad = -1
         if self.busy:
@@ -112,6 +134,7 @@ cdef class Predictor:
         self.busy = True
         memcpy(&self.x[0, 0], source, rows * self.x.shape[1] * sizeof(real))
         s.rows, s.failed = rows, 0
+        s.cx.threads = threads_within(self.threads)
         self.program.enter()
         if self.release:
             with nogil:

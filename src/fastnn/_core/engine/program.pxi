@@ -206,26 +206,25 @@ cdef class Program:
             self.raise_error()
         return self.step.loss
 
-    cdef int64_t run_range(self, int64_t batch, int64_t end, double budget) noexcept nogil:
-        # Forward of the batches batch, ..., end - 1 until all are done, one failed, or the time is over; returns the next.
-        cdef double deadline = seconds() + budget
+    cdef bint run_batch(self, int64_t batch) noexcept nogil:
+        # Forward of one batch; whether it did not fail.
         self.enter()
-        while batch < end:
-            self.take(batch)
-            self.forward.forward(&self.step)
-            if self.step.failed:
-                break
-            self.count()
-            batch += 1
-            if seconds() > deadline:
-                break
+        self.take(batch)
+        self.forward.forward(&self.step)
         self.leave()
-        return batch
+        if not self.step.failed:
+            self.count()
+        return not self.step.failed
 
     def evaluate(self, int64_t batch, double budget):
         """Forward of the batches from `batch` on, until all are done or `budget` seconds are over; returns the next batch."""
+        cdef double deadline = seconds() + budget
+        cdef int64_t end = self.count_batches()
         with nogil:
-            batch = self.run_range(batch, self.count_batches(), budget)
+            while batch < end and self.run_batch(batch):
+                batch += 1
+                if seconds() > deadline:
+                    break
         if self.step.failed:
             self.raise_error()
         return batch
