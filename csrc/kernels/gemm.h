@@ -30,6 +30,7 @@ typedef struct {
     const real *a, *b, *bias;
     real *c;
     int transposed_b, packed;
+    int32_t accumulate, activation;
 } FN(product);
 
 /* What is shared out among threads at once: `columns` of C and the steps [step, end) of k, `steps` at a time. The tiles
@@ -123,13 +124,13 @@ static void FN(run_steps)(const FN(block) *s, int64_t step, int64_t row, int64_t
     const int64_t steps = FN(least)(s->steps, s->end - step), last = step + steps >= g->k;
     const int64_t whole = s->columns / GEMM_PANEL, rest = s->columns % GEMM_PANEL;
     const int64_t next_panel = g->packed ? s->steps * GEMM_PANEL : GEMM_PANEL;
-    const int32_t activation = last ? g->d->activation : FNN_LINEAR;
+    const int32_t activation = last ? g->activation : FNN_LINEAR;
     const real *a = g->a + step * g->step_a;
     const real *b = (g->packed ? s->panels : g->b + step * g->ldb + s->column) + panel * next_panel;
     const real *bias = last && g->bias ? g->bias + s->column + panel * GEMM_PANEL : NULL;
     real *c = g->c + s->column + panel * GEMM_PANEL;
     FN(tile_job) job = {.k = steps, .row_a = g->row_a, .step_a = g->step_a, .ldb = g->packed ? GEMM_PANEL : g->ldb,
-                        .ldc = g->ldc, .load = step > 0 || g->d->accumulate, .relu = activation == FNN_RELU};
+                        .ldc = g->ldc, .load = step > 0 || g->accumulate, .relu = activation == FNN_RELU};
 
     int64_t count = FN(least)(panel_end, whole) - panel, columns = count * GEMM_PANEL;
     if (count * TILE_WIDTH >= 16 && g->step_a != 1)
@@ -225,11 +226,17 @@ static void FN(multiply_tile)(const FN(product) *g)
     if (d->activation != FNN_LINEAR && d->activation != FNN_RELU) FN(activate_rows)(d, g->m, g->n, g->c);
 }
 
+#include "gemm_halves.h"
+
 static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
 {
     if (g->m <= 0 || g->n <= 0) return;
     if (g->m <= TALLEST_WIDE && g->n <= GEMM_PANEL && !g->packed) {
         FN(multiply_tile)(g);
+        return;
+    }
+    if (!g->packed && g->step_a == 1 && FN(in_halves)(g->d)) {
+        FN(multiply_halves)(cx, g);
         return;
     }
     int threads = FN(threads_for)(cx, g->d);
@@ -259,7 +266,8 @@ static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t thr
     (void)precision, (void)threads;
     int64_t packed_b = FN(least)(d->k, GEMM_STEPS) * FN(block_columns)(d->n);
     int64_t packed_a = FN(flips_nt)(d) ? d->k * FN(parts_of)(d->m, GEMM_PANEL) * GEMM_PANEL : 0;
-    return ((size_t)(packed_a > packed_b ? packed_a : packed_b) * sizeof(real) + 63) / 64 * 64;
+    int64_t half = FN(least)(d->m, 96) * d->n, most = packed_a > packed_b ? packed_a : packed_b;
+    return ((size_t)(half > most ? half : most) * sizeof(real) + 63) / 64 * 64;
 }
 
 /* ---- the three orientations ---------------------------------------------------------------------------------- */
@@ -282,7 +290,7 @@ static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
         return;
     }
     FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = d->lda, .step_a = 1, .b = b,
-                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc,
+                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc, .accumulate = d->accumulate, .activation = d->activation,
                      .packed = FN(worth_packing)(d->m, d->n, d->k, b, d->ldb)};
     FN(multiply)(cx, &g);
 }
@@ -306,7 +314,8 @@ static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
         return;
     }
     FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = d->lda, .step_a = 1, .b = b,
-                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc, .transposed_b = 1, .packed = 1};
+                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc, .accumulate = d->accumulate, .activation = d->activation,
+                     .transposed_b = 1, .packed = 1};
     if (d->k == 1 && d->ldb == 1) g.packed = g.transposed_b = 0; /* a single column lies as a single row does */
     FN(multiply)(cx, &g);
 }
@@ -330,7 +339,8 @@ static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
         return;
     }
     FN(product) g = {.d = d, .m = d->m, .n = d->n, .k = d->k, .a = a, .row_a = 1, .step_a = d->lda, .b = b,
-                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc};
+                     .ldb = d->ldb, .bias = bias, .c = c, .ldc = d->ldc, .accumulate = d->accumulate,
+                     .activation = d->activation};
     if (d->n == 1 && d->ldc == 1 && !bias) { /* c^T = b^T a: vectors along m */
         g.m = 1, g.n = d->m;
         g.a = b, g.step_a = d->ldb;
