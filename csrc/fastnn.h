@@ -67,6 +67,29 @@ typedef struct fnn_gemm {
                                         unspecified. NULL: no rule */
 } fnn_gemm;
 
+/* Windows over an image (height x width x channels; a sequence has height 1): output position (i, j) of each image sees
+ * the inputs (i stride_y - top + ky dilation_y, j stride_x - left + kx dilation_x), ky < kernel_height, kx < kernel_width.
+ * What lies outside of the image is 0 to a convolution and absent to pooling, whose windows all meet their image. */
+typedef struct fnn_window {
+    int64_t rows; /* images */
+    int64_t height, width, channels;
+    int64_t out_height, out_width;
+    int64_t kernel_height, kernel_width;
+    int64_t stride_y, stride_x, top, left, dilation_y, dilation_x;
+} fnn_window;
+
+/* A convolution: y[n, i, j, f] = activation(bias[f] + sum over ky, kx, c of x[n, ., ., c] w[ky, kx, c, f]), where filter f
+ * of group g = f / (filters / groups) sees the channels of that group alone.
+ * The order in which an element is summed depends on the dims alone, so the result is bitwise the same for any number of
+ * threads. */
+typedef struct fnn_conv {
+    fnn_window window;
+    int64_t filters, groups;  /* groups divide channels and filters */
+    int32_t activation;       /* an fnn_activation whose derivative comes from the output, where backward is called */
+    int32_t adds_dx, adds_dw; /* backward adds to dx; to dw and dbias */
+    double alpha;             /* of leaky_relu and elu */
+} fnn_conv;
+
 /* A loss over rows x cols. Row i has weight w[i] (1 where w is NULL). The kernel adds to *loss, in double,
  *   sum over i of w[i] * l_i,   and stores   dp[i, j] = scale * w[i] * dl_i / dp[i, j]   where dp is not NULL.
  * scale is 1 / (sum of the weights), so dp is the gradient of the weighted mean. */

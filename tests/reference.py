@@ -153,6 +153,109 @@ def activation_backward(name, dy, x, **options):
     return dy * ACTIVATIONS[name][1](x, **options)
 
 
+# ---- windows ---------------------------------------------------------------------------------------------------------
+# Images are (n, height, width, channels). `padding` is "valid", "same" or the number on each side of each axis.
+
+
+def margins(sizes, kernel, stride, padding, dilation):
+    """(before, after) of each axis; "same" gives ceil(size / stride) windows, an odd one goes to the end."""
+    found = []
+    for axis, (n, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
+        if padding == "same":
+            total = max((math.ceil(n / s) - 1) * s + (k - 1) * d + 1 - n, 0)
+            found.append((total // 2, total - total // 2))
+        else:
+            found.append((0, 0) if padding == "valid" else (padding[axis], padding[axis]))
+    return found
+
+
+def padded(x, around, value):
+    return np.pad(x, [(0, 0), *around, (0, 0)], constant_values=value)
+
+
+def unpadded(x, around):
+    """The image inside."""
+    (top, bottom), (left, right) = around
+    return x[:, top : x.shape[1] - bottom, left : x.shape[2] - right]
+
+
+def taps(shape, kernel, stride, dilation):
+    """For each tap of the kernel, its position in it and what it sees in each window: an index of padded images."""
+    ends = [n - (k - 1) * d for n, k, d in zip(shape[1:3], kernel, dilation, strict=True)]
+    for a, b in np.ndindex(*kernel):
+        starts = a * dilation[0], b * dilation[1]
+        rows, columns = (
+            slice(start, start + end, s) for start, end, s in zip(starts, ends, stride, strict=True)
+        )
+        yield (a, b), (slice(None), rows, columns)
+
+
+def conv_forward(x, weight, bias=None, *, stride=(1, 1), padding="valid", dilation=(1, 1), groups=1):
+    """weight (kernel height, kernel width, channels / groups, filters)."""
+    kernel = weight.shape[:2]
+    x = padded(x, margins(x.shape[1:3], kernel, stride, padding, dilation), 0.0)
+    y = 0.0 if bias is None else bias
+    for tap, seen in taps(x.shape, kernel, stride, dilation):
+        inputs, filters = np.split(x[seen], groups, axis=-1), np.split(weight[tap], groups, axis=-1)
+        y = y + np.concatenate([part @ w for part, w in zip(inputs, filters, strict=True)], axis=-1)
+    return y
+
+
+def conv_backward(dy, x, weight, *, stride=(1, 1), padding="valid", dilation=(1, 1), groups=1):
+    """Return dx, dweight, dbias."""
+    kernel, shape = weight.shape[:2], x.shape
+    around = margins(shape[1:3], kernel, stride, padding, dilation)
+    x = padded(x, around, 0.0)
+    dx, dweight, dys = np.zeros_like(x), np.zeros_like(weight), np.split(dy, groups, axis=-1)
+    for tap, seen in taps(x.shape, kernel, stride, dilation):
+        inputs, filters = np.split(x[seen], groups, axis=-1), np.split(weight[tap], groups, axis=-1)
+        dx[seen] += np.concatenate([d @ w.T for d, w in zip(dys, filters, strict=True)], axis=-1)
+        dweight[tap] = np.concatenate(
+            [np.einsum("nijc,nijf->cf", part, d) for part, d in zip(inputs, dys, strict=True)], axis=-1
+        )
+    return unpadded(dx, around), dweight, dy.sum(axis=(0, 1, 2))
+
+
+def max_pool_forward(x, kernel, *, stride, padding="valid"):
+    """The largest value of each window; what is added by padding is none."""
+    x = padded(x, margins(x.shape[1:3], kernel, stride, padding, (1, 1)), -np.inf)
+    return np.max([x[seen] for _, seen in taps(x.shape, kernel, stride, (1, 1))], axis=0)
+
+
+def max_pool_backward(dy, x, kernel, *, stride, padding="valid"):
+    """The first of the largest values of a window takes its gradient."""
+    around = margins(x.shape[1:3], kernel, stride, padding, (1, 1))
+    x = padded(x, around, -np.inf)
+    first = np.argmax([x[seen] for _, seen in taps(x.shape, kernel, stride, (1, 1))], axis=0)
+    dx = np.zeros_like(x)
+    for i, (_, seen) in enumerate(taps(x.shape, kernel, stride, (1, 1))):
+        dx[seen] += np.where(first == i, dy, 0.0)
+    return unpadded(dx, around)
+
+
+def counts(shape, kernel, stride, around):
+    """How many pixels of the image each window sees."""
+    inside = padded(np.ones((1, *shape[1:3], 1)), around, 0.0)
+    return np.sum([inside[seen] for _, seen in taps(inside.shape, kernel, stride, (1, 1))], axis=0)
+
+
+def mean_pool_forward(x, kernel, *, stride, padding="valid"):
+    """The mean of the values of the image that a window sees."""
+    around = margins(x.shape[1:3], kernel, stride, padding, (1, 1))
+    count = counts(x.shape, kernel, stride, around)
+    x = padded(x, around, 0.0)
+    return np.sum([x[seen] for _, seen in taps(x.shape, kernel, stride, (1, 1))], axis=0) / count
+
+
+def mean_pool_backward(dy, x, kernel, *, stride, padding="valid"):
+    around = margins(x.shape[1:3], kernel, stride, padding, (1, 1))
+    share = dy / counts(x.shape, kernel, stride, around)
+    dx = np.zeros_like(padded(x, around, 0.0))
+    for _, seen in taps(dx.shape, kernel, stride, (1, 1)):
+        dx[seen] += share
+    return unpadded(dx, around)
+
+
 # ---- shapes, merges, dropout -----------------------------------------------------------------------------------------
 
 

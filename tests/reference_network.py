@@ -84,6 +84,73 @@ def Activation(run, layer, path, x):
     return x, lambda dy: [dy]
 
 
+def pair(value, axes, along=1):
+    """One for each of the two axes of an image; a sequence is an image of height 1, where `along` is its height's."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    return values if axes == 2 else (along, *values)
+
+
+def as_image(x, axes):
+    return x if axes == 2 else x[:, None]
+
+
+def as_sample(x, axes):
+    return x if axes == 2 else x[:, 0]
+
+
+def padding_of(layer):
+    return layer.padding if isinstance(layer.padding, str) else pair(layer.padding, layer.axes, 0)
+
+
+@activated
+def convolution(run, layer, path, x):
+    weight, bias = run.weights[f"{path}.weight"], run.weights.get(f"{path}.bias")
+    kernel = weight if layer.axes == 2 else weight[None]
+    image = as_image(x, layer.axes)
+    options = {
+        "stride": pair(layer.stride, layer.axes),
+        "dilation": pair(layer.dilation, layer.axes),
+        "padding": padding_of(layer),
+        "groups": layer.groups,
+    }
+
+    def pullback(dy):
+        dx, dweight, dbias = reference.conv_backward(as_image(dy, layer.axes), image, kernel, **options)
+        run.gradients[f"{path}.weight"] += dweight.reshape(weight.shape)
+        if bias is not None:
+            run.gradients[f"{path}.bias"] += dbias
+        return [as_sample(dx, layer.axes)]
+
+    return as_sample(reference.conv_forward(image, kernel, bias, **options), layer.axes), pullback
+
+
+def pooling(run, layer, path, x):
+    image = as_image(x, layer.axes)
+    forward, backward = {
+        "max_pool": (reference.max_pool_forward, reference.max_pool_backward),
+        "mean_pool": (reference.mean_pool_forward, reference.mean_pool_backward),
+    }[layer.op]
+    if type(layer).__name__.startswith("Global"):
+        kernel, options = image.shape[1:3], {"stride": (1, 1)}
+        return forward(image, kernel, **options)[:, 0, 0], lambda dy: [
+            as_sample(backward(dy[:, None, None], image, kernel, **options), layer.axes)
+        ]
+    kernel = pair(layer.pool_size, layer.axes)
+    stride = kernel if layer.stride is None else pair(layer.stride, layer.axes)
+    options = {"stride": stride, "padding": padding_of(layer)}
+    return as_sample(forward(image, kernel, **options), layer.axes), lambda dy: [
+        as_sample(backward(as_image(dy, layer.axes), image, kernel, **options), layer.axes)
+    ]
+
+
+LAYERS.update(dict.fromkeys(["Conv1D", "Conv2D"], convolution))
+LAYERS.update(
+    dict.fromkeys(
+        [f"{of}{kind}Pool{axes}D" for of in ("", "Global") for kind in ("Max", "Avg") for axes in (1, 2)], pooling
+    )
+)
+
+
 @layer
 def Dropout(run, layer, path, x):
     if run.masks is None:

@@ -14,3 +14,6 @@
 #include "../kernels/penalty.h"
 #include "../kernels/random.h"
 #include "../kernels/gemm.h"
+#include "../kernels/window.h"
+#include "../kernels/conv.h"
+#include "../kernels/pooling.h"

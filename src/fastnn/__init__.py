@@ -14,7 +14,28 @@ from ._threadpoolctl import register_threadpoolctl
 from .callbacks import Callback, LambdaCallback
 from .errors import FastnnError, ModelFileError, NonFiniteWarning, NotFittedError, ShapeError
 from .history import History
-from .layers import Activation, Add, Concat, Dense, Dropout, Flatten, Input, Layer, Reshape, Residual
+from .layers import (
+    Activation,
+    Add,
+    AvgPool1D,
+    AvgPool2D,
+    Concat,
+    Conv1D,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAvgPool1D,
+    GlobalAvgPool2D,
+    GlobalMaxPool1D,
+    GlobalMaxPool2D,
+    Input,
+    Layer,
+    MaxPool1D,
+    MaxPool2D,
+    Reshape,
+    Residual,
+)
 from .losses import Loss
 from .metrics import Metric
 from .network import Network
@@ -23,11 +44,12 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, 
 __version__ = "0.1.0"
 
 __all__ = [
-    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "Callback", "Concat", "CoordinateSearch", "Dense",
-    "Dropout", "FastnnError", "Flatten", "History", "Input", "LambdaCallback", "Layer", "Loss", "Metric",
-    "ModelFileError", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer", "RMSprop", "Reshape", "Residual",
-    "Rprop", "ShapeError", "datasets", "initializers", "layers", "losses", "metrics", "optimizers",
-    "register_threadpoolctl", "show_config",
+    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D", "Callback", "Concat", "Conv1D",
+    "Conv2D", "CoordinateSearch", "Dense", "Dropout", "FastnnError", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D",
+    "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "Input", "LambdaCallback", "Layer", "Loss", "MaxPool1D",
+    "MaxPool2D", "Metric", "ModelFileError", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer", "RMSprop",
+    "Reshape", "Residual", "Rprop", "ShapeError", "datasets", "initializers", "layers", "losses", "metrics",
+    "optimizers", "register_threadpoolctl", "show_config",
 ]  # fmt: skip
 
 _register_if_imported()

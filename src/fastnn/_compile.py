@@ -9,9 +9,9 @@ Modes
 Training and prediction differ in their ops (dropout is absent from prediction), never by a flag in an op.
 
 Rules that hold here and nowhere else: a softmax or sigmoid before its own loss is left out and the loss works on
-logits; an activation that only one dense op feeds is fused into it, in training where its derivative follows from the
-output; the first writer of a gradient stores and later ones add; the optimizer's rule for a large weight is fused into
-the op that makes its gradient, where nothing else has to see that gradient.
+logits; an activation that only one dense or conv op feeds is fused into it, in training where its derivative follows
+from the output; the first writer of a gradient stores and later ones add; the optimizer's rule for a large weight is
+fused into the op that makes its gradient, where nothing else has to see that gradient.
 """
 
 import os
@@ -195,23 +195,24 @@ class _Plan:
         self.nodes = kept[::-1]
 
     def fuse(self):
-        """Joins an activation to the dense op that feeds it and nobody else."""
+        """Joins an activation to the op that feeds it and nobody else, where that op can apply it."""
         readers: dict[Value, int] = {}
         for node in self.nodes:
             for value in node.inputs:
                 readers[self.root(value)] = readers.get(self.root(value), 0) + 1
-        producer = {self.root(node.output): node for node in self.nodes if node.kind == "dense"}
+        producer = {self.root(node.output): node for node in self.nodes if self.ops[node.kind].fuses_activation}
         joined: dict[OpRecord, OpRecord | None] = {}
         for node in self.nodes:
             if node.kind != "activation":
                 continue
             source = self.root(node.inputs[0])
-            dense = producer.get(source)
+            maker = producer.get(source)
             from_output = self.activations[node.attrs["activation"]][1]
-            if dense is None or readers[source] != 1 or (self.training and not from_output):
+            if maker is None or readers[source] != 1 or (self.training and not from_output):
                 continue
-            output = Value(dense.output.shape, base=node.output)  # a Reshape may stand between the two
-            joined[dense] = OpRecord("dense", dense.inputs, output, dense.params, node.attrs, dense.where, dense.number)
+            output = Value(maker.output.shape, base=node.output)  # a Reshape may stand between the two
+            attrs = {**maker.attrs, **node.attrs}
+            joined[maker] = OpRecord(maker.kind, maker.inputs, output, maker.params, attrs, maker.where, maker.number)
             joined[node] = None
         self.nodes = [joined.get(node, node) for node in self.nodes if joined.get(node, node) is not None]
 

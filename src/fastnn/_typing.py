@@ -14,11 +14,13 @@ from .optimizers import Optimizer
 
 __all__ = [
     "ActivationLike", "ArrayLike", "CallbacksLike", "InitializerLike", "LossLike", "MetricLike", "OptimizerLike",
-    "Reals", "Shape",
+    "PaddingLike", "Reals", "Shape", "Sizes",
 ]  # fmt: skip
 
 Reals: TypeAlias = NDArray[np.floating[Any]]
 Shape: TypeAlias = int | Sequence[int]  # of one sample
+Sizes: TypeAlias = int | Sequence[int]  # for all axes, or for each
+PaddingLike: TypeAlias = str | Sizes
 Function: TypeAlias = Callable[[Any], Any]  # on arrays, elementwise
 
 ActivationLike: TypeAlias = str | tuple[Function, Function] | None

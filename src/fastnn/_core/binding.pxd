@@ -32,6 +32,20 @@ cdef extern from "fastnn.h":
         double alpha
         const fnn_update *update
 
+    ctypedef struct fnn_window:
+        int64_t rows
+        int64_t height, width, channels
+        int64_t out_height, out_width
+        int64_t kernel_height, kernel_width
+        int64_t stride_y, stride_x, top, left, dilation_y, dilation_x
+
+    ctypedef struct fnn_conv:
+        fnn_window window
+        int64_t filters, groups
+        int32_t activation
+        int32_t adds_dx, adds_dw
+        double alpha
+
     ctypedef struct fnn_loss:
         int64_t rows, cols
         double scale

@@ -16,6 +16,7 @@ class Op:
     kind: ClassVar[str]
     needs: ClassVar[str]
     identity_in_predict: ClassVar[bool]
+    fuses_activation: ClassVar[bool]
     def set_scratch(self, threads: int, precision: int) -> int: ...
 
 class Program:

@@ -7,6 +7,7 @@ cdef class Dense(Op):
     needs = "xy"
     updates = ("weight",)
     reads_feed = True
+    fuses_activation = True
     cdef real[:, ::1] x, y, dx, dy, weight, dweight
     cdef real[::1] bias, dbias
     cdef int64_t repeat

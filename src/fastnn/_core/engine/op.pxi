@@ -28,6 +28,7 @@ cdef class Op:
     identity_in_predict = False
     reads_feed = False       # whether it takes a batch where its feed finds it
     updates = ()             # roles of parameters whose optimizer rule `backward` can apply itself
+    fuses_activation = False # an activation that it alone feeds may become its attribute
 
     cdef void forward(self, Step *s) noexcept nogil:
         pass

@@ -34,6 +34,13 @@ cdef extern from "precision.h":
         void (*gemm_nn)(const fnn_ctx *, const fnn_gemm *, const real *a, const real *b, const real *bias, real *c) noexcept nogil
         void (*gemm_nt)(const fnn_ctx *, const fnn_gemm *, const real *a, const real *b, const real *bias, real *c) noexcept nogil
         void (*gemm_tn)(const fnn_ctx *, const fnn_gemm *, const real *a, const real *b, const real *bias, real *c) noexcept nogil
+        void (*conv_scratch)(const fnn_ctx *, const fnn_conv *, size_t *bytes) noexcept nogil
+        void (*conv_forward)(const fnn_ctx *, const fnn_conv *, const real *x, const real *w, const real *bias, real *y) noexcept nogil
+        void (*conv_backward)(const fnn_ctx *, const fnn_conv *, const real *x, const real *w, const real *y, real *dy, real *dx, real *dw, real *dbias) noexcept nogil
+        void (*max_pool_forward)(const fnn_ctx *, const fnn_window *, const real *x, real *y) noexcept nogil
+        void (*max_pool_backward)(const fnn_ctx *, const fnn_window *, const real *x, const real *y, const real *dy, real *dx, int32_t accumulate) noexcept nogil
+        void (*mean_pool_forward)(const fnn_ctx *, const fnn_window *, const real *x, real *y) noexcept nogil
+        void (*mean_pool_backward)(const fnn_ctx *, const fnn_window *, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*activation_forward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *x, real *y) noexcept nogil
         void (*activation_backward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *saved, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*softmax_forward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *y) noexcept nogil

@@ -1,0 +1,291 @@
+/* conv.h: convolutions as products of strips.
+ *
+ * The output positions of a batch are cut into strips. The patches of a strip are packed (conv_patch.h) into scratch that
+ * L2 holds and multiplied by the weights as they lie; the patches of a whole batch never exist. Backward goes over each
+ * strip once, while its dz is near: dz = dy f'(y), the sums for dbias, dw += patches^T dz, and dz w^T, which is added
+ * back to dx. A kernel of one position needs no patches, as x is what would be packed. Where every channel has a filter of
+ * its own the products would be one column wide, and conv_depthwise.h is used instead.
+ *
+ * Forward shares out strips, backward parts: stretches of images, each with sums of its own for dw and dbias, which are
+ * added in order at the end. Strips and parts follow from the dims alone, never from the number of threads. */
+#include <stdatomic.h>
+
+#include "conv_patch.h"
+
+#undef CONV_STRIP
+#undef CONV_POSITIONS
+#undef CONV_LEAST_POSITIONS
+#undef CONV_PARTS
+#undef CONV_PART_SUMS
+#define CONV_STRIP (96 << 10)    /* elements of a strip's patches, at most: 384 KB of L2 in float */
+#define CONV_POSITIONS 192       /* of a strip, at most: more of them gain nothing */
+#define CONV_LEAST_POSITIONS 24  /* of a strip, however large its patches are; four of the tallest tiles of the widest */
+#define CONV_PARTS 16            /* of a batch, at most, of CONV_POSITIONS at least: adding them up stays below 5 % */
+#define CONV_PART_SUMS (4 << 20) /* elements in the sums of all parts, at most, but for two parts */
+
+typedef struct {
+    const fnn_conv *d;
+    fnn_ctx cx; /* of the products: one thread */
+    FN(patches) patches;
+    int64_t outer;                                 /* filters of a group */
+    int64_t channels, filters, size;               /* size: of a patch of a group */
+    int64_t positions, total, strip, parts, items; /* positions: of an image; items: what lanes share out */
+    int direct, depthwise;                         /* patches lie in x; one filter for each channel */
+    const real *x, *w, *bias, *y;
+    real *out, *dy, *dx, *dw, *dbias;
+    real *turned, *sums;       /* of each group w^T; of each part dw */
+    double *bias_sums;         /* of each part */
+    char *lanes;               /* the scratch of each lane: a strip, then what its products want */
+    size_t lane_size, strip_size;
+    void (*body)(void *conv, int64_t item, char *scratch);
+    _Atomic int64_t next;
+} FN(conv);
+
+static size_t FN(lines)(int64_t count, size_t size) { return ((size_t)count * size + 63) / 64 * 64; }
+
+static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
+{
+    const fnn_window *w = &d->window;
+    memset(c, 0, sizeof *c);
+    c->d = d;
+    c->cx.precision = cx->precision;
+    c->cx.threads = 1;
+    c->patches = FN(patches_of)(w, d->groups);
+    c->channels = w->channels;
+    c->filters = d->filters;
+    c->outer = d->filters / d->groups;
+    c->size = c->patches.size;
+    c->positions = FN(positions_of)(w);
+    c->total = w->rows * c->positions;
+    c->direct = w->kernel_height * w->kernel_width * w->stride_y * w->stride_x == 1 && w->top == 0 && w->left == 0;
+    c->depthwise = d->groups > 1 && d->groups == d->filters && d->groups == w->channels;
+    int64_t strip = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);
+    strip = FN(least)(strip, FN(parts_of)(c->total, 8)); /* a single image has strips for several threads */
+    c->strip = strip < CONV_LEAST_POSITIONS ? CONV_LEAST_POSITIONS : strip / 12 * 12;
+    int64_t sums = c->size * d->filters, parts = FN(least)(CONV_PARTS, c->total / CONV_POSITIONS);
+    int64_t most = CONV_PART_SUMS / sums;
+    parts = FN(least)(parts, most < 2 ? 2 : most);
+    c->parts = parts < 1 ? 1 : FN(least)(parts, w->rows);
+    c->strip_size = FN(lines)(c->strip * c->size, sizeof(real));
+}
+
+/* ---- scratch ------------------------------------------------------------------------------------------------- */
+
+/* The products of `count` positions of a group: y from patches, dw from both, the patches' gradient from dz. */
+static fnn_gemm FN(forward_product)(const FN(conv) *c, int64_t count)
+{
+    return (fnn_gemm){.m = count, .n = c->outer, .k = c->size, .lda = c->direct ? c->channels : c->size,
+                      .ldb = c->filters, .ldc = c->filters, .activation = c->d->activation, .alpha = c->d->alpha};
+}
+static fnn_gemm FN(weight_product)(const FN(conv) *c, int64_t count)
+{
+    return (fnn_gemm){.m = c->size, .n = c->outer, .k = count, .lda = c->direct ? c->channels : c->size,
+                      .ldb = c->filters, .ldc = c->filters};
+}
+static fnn_gemm FN(patch_product)(const FN(conv) *c, int64_t count)
+{
+    return (fnn_gemm){.m = count, .n = c->size, .k = c->outer, .lda = c->filters, .ldb = c->size,
+                      .ldc = c->direct ? c->channels : c->size, .accumulate = c->direct && c->d->adds_dx};
+}
+
+/* Divides the scratch up; returns its size, which never falls as the images get more. */
+static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
+{
+    fnn_gemm products[] = {FN(forward_product)(c, 1), FN(weight_product)(c, c->strip), FN(patch_product)(c, 1)};
+    size_t product = 0;
+    for (int i = 0; i < 3; i++) {
+        products[i].m = 1; /* what is packed in these orientations does not depend on the rows */
+        size_t wanted = FN(gemm_scratch)(&products[i], c->cx.precision, 1);
+        if (wanted > product) product = wanted;
+    }
+    c->lane_size = c->strip_size + product;
+    size_t turned = FN(lines)(c->filters * c->size, sizeof(real));
+    size_t sums = FN(lines)(c->parts * c->filters * c->size, sizeof(real));
+    size_t bias_sums = FN(lines)(c->parts * c->filters, sizeof(double)), lanes = (size_t)threads * c->lane_size;
+    if (scratch) {
+        c->turned = (real *)(void *)scratch;
+        c->sums = (real *)(void *)(scratch + turned);
+        c->bias_sums = (double *)(void *)(scratch + turned + sums);
+        c->lanes = scratch + turned + sums + bias_sums;
+    }
+    return turned + sums + bias_sums + lanes;
+}
+
+static void FN(conv_scratch)(const fnn_ctx *cx, const fnn_conv *d, size_t *bytes)
+{
+    FN(conv) c;
+    FN(conv_plan)(&c, cx, d);
+    *bytes = FN(conv_layout)(&c, NULL, cx->threads);
+}
+
+/* ---- lanes --------------------------------------------------------------------------------------------------- */
+
+static void FN(conv_lane)(void *arg, int64_t lane)
+{
+    FN(conv) *c = arg;
+    char *scratch = c->lanes + (size_t)lane * c->lane_size;
+    int64_t item;
+    while ((item = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed)) < c->items)
+        c->body(c, item, scratch);
+}
+
+/* Calls body for every item, each lane with scratch of its own. */
+static void FN(run_lanes)(FN(conv) *c, const fnn_ctx *cx, double flops, int64_t items,
+                          void (*body)(void *conv, int64_t item, char *scratch))
+{
+    int threads = fnn_worthwhile_threads(flops * (double)c->total * (double)c->size * (double)c->filters,
+                                         FNN_GRAIN_FLOPS, cx->threads);
+    if (threads > items) threads = (int)items;
+    c->items = items;
+    c->body = body;
+    atomic_store_explicit(&c->next, 0, memory_order_relaxed);
+    if (threads <= 1) FN(conv_lane)(c, 0);
+    else fnn_parallel(threads, threads, FN(conv_lane), c);
+}
+
+/* The context of a lane's products. */
+static fnn_ctx FN(lane_context)(const FN(conv) *c, char *scratch)
+{
+    fnn_ctx cx = c->cx;
+    cx.scratch = scratch + c->strip_size;
+    cx.scratch_size = c->lane_size - c->strip_size;
+    return cx;
+}
+
+#include "conv_depthwise.h"
+
+/* ---- forward ------------------------------------------------------------------------------------------------- */
+
+/* The patches of a group for the positions of a strip: in `strip`, or where they lie. */
+static const real *FN(patches_for)(const FN(conv) *c, int64_t group, int64_t position, int64_t count, real *strip)
+{
+    const real *x = c->x + group * c->patches.inner;
+    if (c->direct) return x + position * c->channels;
+    FN(pack_patches)(&c->patches, position, count, x, strip);
+    return strip;
+}
+
+static void FN(forward_strip)(void *arg, int64_t item, char *scratch)
+{
+    const FN(conv) *c = arg;
+    const fnn_ctx cx = FN(lane_context)(c, scratch);
+    int64_t position = item * c->strip, count = FN(least)(c->strip, c->total - position);
+    if (c->depthwise) {
+        FN(depthwise_forward)(c, position, count);
+        return;
+    }
+    const fnn_gemm d = FN(forward_product)(c, count);
+    for (int64_t group = 0; group < c->d->groups; group++) {
+        int64_t filter = group * c->outer;
+        const real *patches = FN(patches_for)(c, group, position, count, (real *)(void *)scratch);
+        FN(gemm_nn)(&cx, &d, patches, c->w + filter, c->bias ? c->bias + filter : NULL,
+                    c->out + position * c->filters + filter);
+    }
+}
+
+static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x, const real *w, const real *bias,
+                             real *y)
+{
+    FN(conv) c;
+    FN(conv_plan)(&c, cx, d);
+    FN(conv_layout)(&c, cx->scratch, cx->threads);
+    c.x = x, c.w = w, c.bias = bias, c.out = y;
+    FN(run_lanes)(&c, cx, 2, FN(parts_of)(c.total, c.strip), FN(forward_strip));
+}
+
+/* ---- backward ------------------------------------------------------------------------------------------------ */
+
+/* The sums of a part: its own, or with a single part the gradients themselves. */
+ALWAYS_INLINE real *FN(part_sums)(const FN(conv) *c, int64_t part)
+{
+    return c->parts == 1 ? c->dw : c->sums + part * c->size * c->filters;
+}
+
+/* dz of the positions [position, position + count), in place of dy, and its sums. */
+static void FN(backward_strip_dz)(const FN(conv) *c, int64_t position, int64_t count, double *bias_sums)
+{
+    const int64_t filters = c->filters;
+    real *dz = c->dy + position * filters;
+    if (c->d->activation != FNN_LINEAR) {
+        FN(activation_args) args = {.kind = c->d->activation, .alpha = (real)c->d->alpha,
+                                    .x = c->y + position * filters, .dy = dz, .y = dz};
+        FN(activation_backward_range)(&args, 0, count * filters, 0);
+    }
+    for (int64_t f = 0; c->dbias && f < filters; f += VL) {
+        double sums[VL];
+        int64_t n = FN(least)(VL, filters - f);
+        FN(column_walk)(count, filters, n, dz + f, sums, FN(sum_op));
+        for (int64_t i = 0; i < n; i++) bias_sums[f + i] += sums[i];
+    }
+}
+
+/* Both products of a strip. `first`: the sums for dw begin. */
+static void FN(backward_strip)(const FN(conv) *c, int64_t position, int64_t count, int first, real *sums, char *scratch)
+{
+    const fnn_ctx cx = FN(lane_context)(c, scratch);
+    real *strip = (real *)(void *)scratch;
+    fnn_gemm weights = FN(weight_product)(c, count);
+    const fnn_gemm patch = FN(patch_product)(c, count);
+    weights.accumulate = !first || (c->parts == 1 && c->d->adds_dw);
+    for (int64_t group = 0; group < c->d->groups; group++) {
+        const int64_t filter = group * c->outer, channel = group * c->patches.inner;
+        const real *dz = c->dy + position * c->filters + filter, *turned = c->turned + filter * c->size;
+        const real *patches = FN(patches_for)(c, group, position, count, strip);
+        FN(gemm_tn)(&cx, &weights, patches, dz, NULL, sums + filter);
+        if (!c->dx) continue;
+        FN(gemm_nn)(&cx, &patch, dz, turned, NULL, c->direct ? c->dx + position * c->channels + channel : strip);
+        if (!c->direct) FN(add_patches)(&c->patches, position, count, c->dx + channel, strip);
+    }
+}
+
+static void FN(backward_part)(void *arg, int64_t part, char *scratch)
+{
+    const FN(conv) *c = arg;
+    const int64_t rows = c->d->window.rows, image = FN(image_size)(&c->d->window);
+    const int64_t begin = rows * part / c->parts * c->positions, end = rows * (part + 1) / c->parts * c->positions;
+    const int clears = c->dx && !c->d->adds_dx && (c->depthwise || !c->direct);
+    int64_t cleared = begin / c->positions;
+    real *sums = FN(part_sums)(c, part);
+    double *bias_sums = c->bias_sums + part * c->filters;
+    for (int64_t f = 0; f < c->filters; f++) bias_sums[f] = 0;
+    if (c->depthwise && !(c->parts == 1 && c->d->adds_dw)) FN(clear)(c->size * c->filters, sums);
+    for (int64_t position = begin; position < end; position += c->strip) {
+        int64_t count = FN(least)(c->strip, end - position), images = FN(parts_of)(position + count, c->positions);
+        if (clears) FN(clear)((images - cleared) * image, c->dx + cleared * image); /* just before they are added to */
+        cleared = images;
+        FN(backward_strip_dz)(c, position, count, bias_sums);
+        if (c->depthwise) FN(depthwise_backward)(c, position, count, sums);
+        else FN(backward_strip)(c, position, count, position == begin, sums, scratch);
+    }
+}
+
+static void FN(join_parts)(void *arg, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(conv) *c = arg;
+    const int64_t size = c->size * c->filters;
+    (void)chunk;
+    for (int64_t i = begin; i < end; i += VL) {
+        vmask m = mask_first(FN(least)(VL, end - i));
+        vec sum = v_load_mask(c->sums + i, m);
+        for (int64_t part = 1; part < c->parts; part++) sum = v_add(sum, v_load_mask(c->sums + part * size + i, m));
+        v_store_mask(c->dw + i, m, c->d->adds_dw ? v_add(v_load_mask(c->dw + i, m), sum) : sum);
+    }
+}
+
+static void FN(conv_backward)(const fnn_ctx *cx, const fnn_conv *d, const real *x, const real *w, const real *y,
+                              real *dy, real *dx, real *dw, real *dbias)
+{
+    FN(conv) c;
+    FN(conv_plan)(&c, cx, d);
+    FN(conv_layout)(&c, cx->scratch, cx->threads);
+    c.x = x, c.w = w, c.y = y, c.dy = dy, c.dx = dx, c.dw = dw, c.dbias = dbias;
+    for (int64_t filter = 0; dx && !c.depthwise && filter < c.filters; filter += c.outer)
+        FN(transpose_matrix)(c.size, c.outer, w + filter, c.filters, c.turned + filter * c.size, c.size, 0);
+    FN(run_lanes)(&c, cx, dx ? 4 : 2, c.parts, FN(backward_part));
+    if (c.parts > 1) FN(for_items)(cx, c.size * c.filters, c.parts, FN(join_parts), &c);
+    for (int64_t f = 0; dbias && f < c.filters; f++) {
+        double sum = d->adds_dw ? (double)dbias[f] : 0;
+        for (int64_t part = 0; part < c.parts; part++) sum += c.bias_sums[part * c.filters + f];
+        dbias[f] = (real)sum;
+    }
+}

@@ -1,0 +1,168 @@
+/* pooling.h: the largest value or the mean of windows, with vectors along the channels.
+ *
+ * Forward shares out rows of the output, backward images, since windows may overlap. Not a number wins against any number,
+ * so that it shows. */
+
+typedef struct {
+    const fnn_window *w;
+    const real *x, *y, *dy;
+    real *out; /* y of forward, dx of backward */
+    int accumulate;
+} FN(pooling);
+
+/* What a window at one output position sees: its taps, its corner in x, and the value's place in y. */
+typedef struct {
+    FN(taps) y, x;
+    int64_t corner, at;
+} FN(pool);
+
+ALWAYS_INLINE FN(pool) FN(pool_at)(const fnn_window *w, int64_t image, int64_t row, int64_t column)
+{
+    int64_t y = row * w->stride_y - w->top, x = column * w->stride_x - w->left;
+    return (FN(pool)){.y = FN(taps_inside)(y, 1, w->kernel_height, w->height),
+                      .x = FN(taps_inside)(x, 1, w->kernel_width, w->width),
+                      .corner = ((image * w->height + y) * w->width + x) * w->channels,
+                      .at = ((image * w->out_height + row) * w->out_width + column) * w->channels};
+}
+
+ALWAYS_INLINE real FN(inverse_count)(const FN(pool) *p)
+{
+    return (real)1 / (real)((p->y.end - p->y.from) * (p->x.end - p->x.from));
+}
+
+/* ---- forward: one output position ---------------------------------------------------------------------------- */
+
+ALWAYS_INLINE vec FN(larger)(vec a, vec b) { return v_select(m_or(v_lt(a, b), v_isnan(b)), b, a); }
+
+ALWAYS_INLINE void FN(max_pool_place)(const FN(pooling) *job, const FN(pool) *p)
+{
+    const int64_t channels = job->w->channels, line = job->w->width * channels;
+    for (int64_t j = 0; j < channels; j += VL) {
+        vmask m = mask_first(FN(least)(VL, channels - j));
+        const real *x = job->x + p->corner + j;
+        vec largest = v_load_mask(x + p->y.from * line + p->x.from * channels, m);
+        for (int64_t a = p->y.from; a < p->y.end; a++)
+            for (int64_t b = p->x.from; b < p->x.end; b++)
+                largest = FN(larger)(largest, v_load_mask(x + a * line + b * channels, m));
+        v_store_mask(job->out + p->at + j, m, largest);
+    }
+}
+
+/* Rows of a window are summed first, then their sums: the error of a large window grows with its side only. */
+ALWAYS_INLINE void FN(mean_pool_place)(const FN(pooling) *job, const FN(pool) *p)
+{
+    const int64_t channels = job->w->channels, line = job->w->width * channels;
+    vec scale = v_set1(FN(inverse_count)(p));
+    for (int64_t j = 0; j < channels; j += VL) {
+        vmask m = mask_first(FN(least)(VL, channels - j));
+        const real *x = job->x + p->corner + j;
+        vec total = v_zero();
+        for (int64_t a = p->y.from; a < p->y.end; a++) {
+            vec sum = v_zero();
+            for (int64_t b = p->x.from; b < p->x.end; b++) sum = v_add(sum, v_load_mask(x + a * line + b * channels, m));
+            total = v_add(total, sum);
+        }
+        v_store_mask(job->out + p->at + j, m, v_mul(total, scale));
+    }
+}
+
+/* ---- backward ------------------------------------------------------------------------------------------------ */
+
+/* The first value that equals the largest takes what is left of dy. */
+ALWAYS_INLINE void FN(max_pool_place_back)(const FN(pooling) *job, const FN(pool) *p)
+{
+    const int64_t channels = job->w->channels, line = job->w->width * channels;
+    for (int64_t j = 0; j < channels; j += VL) {
+        vmask m = mask_first(FN(least)(VL, channels - j));
+        vec y = v_load_mask(job->y + p->at + j, m), left = v_load_mask(job->dy + p->at + j, m);
+        for (int64_t a = p->y.from; a < p->y.end; a++)
+            for (int64_t b = p->x.from; b < p->x.end; b++) {
+                int64_t at = p->corner + a * line + b * channels + j;
+                vmask here = v_eq(v_load_mask(job->x + at, m), y);
+                v_store_mask(job->out + at, m, v_add(v_load_mask(job->out + at, m), v_keep(here, left)));
+                left = v_select(here, v_zero(), left);
+            }
+    }
+}
+
+ALWAYS_INLINE void FN(mean_pool_place_back)(const FN(pooling) *job, const FN(pool) *p)
+{
+    const int64_t channels = job->w->channels, line = job->w->width * channels;
+    vec scale = v_set1(FN(inverse_count)(p));
+    for (int64_t j = 0; j < channels; j += VL) {
+        vmask m = mask_first(FN(least)(VL, channels - j));
+        vec share = v_mul(v_load_mask(job->dy + p->at + j, m), scale);
+        for (int64_t a = p->y.from; a < p->y.end; a++)
+            for (int64_t b = p->x.from; b < p->x.end; b++) {
+                real *dx = job->out + p->corner + a * line + b * channels + j;
+                v_store_mask(dx, m, v_add(v_load_mask(dx, m), share));
+            }
+    }
+}
+
+/* ---- walks --------------------------------------------------------------------------------------------------- */
+
+typedef void (*FN(pool_op))(const FN(pooling) *job, const FN(pool) *p);
+
+/* Output rows [begin, end) of all images. */
+ALWAYS_INLINE void FN(pool_rows)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_op) f)
+{
+    const fnn_window *w = job->w;
+    for (int64_t i = begin; i < end; i++)
+        for (int64_t column = 0; column < w->out_width; column++) {
+            FN(pool) p = FN(pool_at)(w, i / w->out_height, i % w->out_height, column);
+            f(job, &p);
+        }
+}
+
+/* Images [begin, end), each cleared just before it is added to. */
+ALWAYS_INLINE void FN(pool_images)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_op) f)
+{
+    const int64_t size = FN(image_size)(job->w), rows = job->w->out_height;
+    for (int64_t i = begin; i < end; i++) {
+        if (!job->accumulate) memset(job->out + i * size, 0, (size_t)size * sizeof(real));
+        FN(pool_rows)(job, i * rows, (i + 1) * rows, f);
+    }
+}
+
+#undef POOL_RANGE
+#define POOL_RANGE(name, walk, op)                                                                                   \
+    static void FN(name##_range)(void *args, int64_t begin, int64_t end, int64_t chunk)                              \
+    {                                                                                                                \
+        (void)chunk;                                                                                                 \
+        walk(args, begin, end, op);                                                                                  \
+    }
+POOL_RANGE(max_pool, FN(pool_rows), FN(max_pool_place))
+POOL_RANGE(mean_pool, FN(pool_rows), FN(mean_pool_place))
+POOL_RANGE(max_pool_back, FN(pool_images), FN(max_pool_place_back))
+POOL_RANGE(mean_pool_back, FN(pool_images), FN(mean_pool_place_back))
+
+ALWAYS_INLINE void FN(pool_forward)(const fnn_ctx *cx, FN(pooling) *job, FN(range_body) body)
+{
+    const fnn_window *w = job->w;
+    int64_t taps = w->kernel_height * w->kernel_width;
+    FN(for_items)(cx, w->rows * w->out_height, w->out_width * taps * w->channels, body, job);
+}
+
+static void FN(max_pool_forward)(const fnn_ctx *cx, const fnn_window *d, const real *x, real *y)
+{
+    FN(pool_forward)(cx, &(FN(pooling)){.w = d, .x = x, .out = y}, FN(max_pool_range));
+}
+
+static void FN(mean_pool_forward)(const fnn_ctx *cx, const fnn_window *d, const real *x, real *y)
+{
+    FN(pool_forward)(cx, &(FN(pooling)){.w = d, .x = x, .out = y}, FN(mean_pool_range));
+}
+
+static void FN(max_pool_backward)(const fnn_ctx *cx, const fnn_window *d, const real *x, const real *y, const real *dy,
+                                  real *dx, int32_t accumulate)
+{
+    FN(pooling) job = {.w = d, .x = x, .y = y, .dy = dy, .out = dx, .accumulate = accumulate};
+    FN(for_items)(cx, d->rows, FN(image_size)(d), FN(max_pool_back_range), &job);
+}
+
+static void FN(mean_pool_backward)(const fnn_ctx *cx, const fnn_window *d, const real *dy, real *dx, int32_t accumulate)
+{
+    FN(pooling) job = {.w = d, .dy = dy, .out = dx, .accumulate = accumulate};
+    FN(for_items)(cx, d->rows, FN(image_size)(d), FN(mean_pool_back_range), &job);
+}

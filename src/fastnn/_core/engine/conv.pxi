@@ -1,0 +1,45 @@
+# Conv: a convolution over images or sequences. The activation is fused where its derivative is a function of y; backward
+# then forms dz = dy f'(y) in place of dy, which nobody reads after this op.
+
+cdef class Conv(Op):
+    kind = "conv"
+    needs = "xy"
+    fuses_activation = True
+    cdef real[:, ::1] x, y, dx, dy, weight, dweight
+    cdef real[::1] bias, dbias
+    cdef fnn_conv dims         # window.rows is set for each batch
+    cdef int64_t rows          # of the largest batch
+    cdef bint has_bias, has_dx
+
+    def __init__(self, b):
+        self.x, self.y, self.dx, self.dy = matrix(b.x[0]), matrix(b.y), matrix(b.dx[0]), matrix(b.dy)
+        self.weight, self.dweight = matrix(b.params["weight"]), matrix(b.grads["weight"])
+        self.has_bias = "bias" in b.params
+        if self.has_bias:
+            self.bias, self.dbias = b.params["bias"], b.grads["bias"]
+        self.has_dx = b.dx[0] is not None
+        self.dims.window = window_of(b.x[0], b.y, b.attrs)
+        self.rows = self.dims.window.rows
+        self.dims.filters, self.dims.groups = self.weight.shape[1], b.attrs["groups"]
+        self.dims.adds_dx, self.dims.adds_dw = b.adds[0], b.param_adds["weight"]
+        self.dims.activation = ACTIVATIONS[b.attrs.get("activation", "linear")][0]
+        self.dims.alpha = b.attrs.get("alpha", 0.0)
+
+    def set_scratch(self, int threads, int precision):
+        cdef fnn_ctx cx
+        cdef size_t bytes
+        cx.threads, cx.precision = threads, precision
+        self.dims.window.rows = self.rows
+        K.conv_scratch(&cx, &self.dims, &bytes)
+        return bytes
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        self.dims.window.rows = s.rows
+        K.conv_forward(&s.cx, &self.dims, &self.x[0, 0], &self.weight[0, 0], &self.bias[0] if self.has_bias else NULL,
+                       &self.y[0, 0])
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        self.dims.window.rows = s.rows
+        K.conv_backward(&s.cx, &self.dims, &self.x[0, 0], &self.weight[0, 0], &self.y[0, 0], &self.dy[0, 0],
+                        &self.dx[0, 0] if self.has_dx else NULL, &self.dweight[0, 0],
+                        &self.dbias[0] if self.has_bias else NULL)
