@@ -30,7 +30,7 @@ typedef struct {
     int64_t outer;                                 /* filters of a group */
     int64_t channels, filters, size;               /* size: of a patch of a group */
     int64_t positions, total, strip, parts, items; /* positions: of an image; items: what lanes share out */
-    int direct, depthwise;                         /* patches lie in x; one filter for each channel */
+    int direct, planar, depthwise;                 /* patches lie in x; are packed by taps; are not needed */
     const real *x, *w, *bias, *y;
     real *out, *dy, *dx, *dw, *dbias;
     real *turned, *sums;       /* of each group w^T; of each part dw */
@@ -58,6 +58,7 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     c->positions = FN(positions_of)(w);
     c->total = w->rows * c->positions;
     c->direct = w->kernel_height * w->kernel_width * w->stride_y * w->stride_x == 1 && w->top == 0 && w->left == 0;
+    c->planar = w->channels == 1 && w->stride_x == 1 && !c->direct;
     c->depthwise = d->groups > 1 && d->groups == d->filters && d->groups == w->channels;
     int64_t strip = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);
     strip = FN(least)(strip, FN(parts_of)(c->total, 8)); /* a single image has strips for several threads */
@@ -72,15 +73,19 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
 /* ---- scratch ------------------------------------------------------------------------------------------------- */
 
 /* The products of `count` positions of a group: y from patches, dw from both, the patches' gradient from dz. */
+ALWAYS_INLINE int64_t FN(patch_stride)(const FN(conv) *c, int64_t count)
+{
+    return c->direct ? c->channels : c->planar ? count : c->size;
+}
 static fnn_gemm FN(forward_product)(const FN(conv) *c, int64_t count)
 {
-    return (fnn_gemm){.m = count, .n = c->outer, .k = c->size, .lda = c->direct ? c->channels : c->size,
-                      .ldb = c->filters, .ldc = c->filters, .activation = c->d->activation, .alpha = c->d->alpha};
+    return (fnn_gemm){.m = count, .n = c->outer, .k = c->size, .lda = FN(patch_stride)(c, count), .ldb = c->filters,
+                      .ldc = c->filters, .activation = c->d->activation, .alpha = c->d->alpha};
 }
 static fnn_gemm FN(weight_product)(const FN(conv) *c, int64_t count)
 {
-    return (fnn_gemm){.m = c->size, .n = c->outer, .k = count, .lda = c->direct ? c->channels : c->size,
-                      .ldb = c->filters, .ldc = c->filters};
+    return (fnn_gemm){.m = c->size, .n = c->outer, .k = count, .lda = FN(patch_stride)(c, count), .ldb = c->filters,
+                      .ldc = c->filters};
 }
 static fnn_gemm FN(patch_product)(const FN(conv) *c, int64_t count)
 {
@@ -161,7 +166,8 @@ static const real *FN(patches_for)(const FN(conv) *c, int64_t group, int64_t pos
 {
     const real *x = c->x + group * c->patches.inner;
     if (c->direct) return x + position * c->channels;
-    FN(pack_patches)(&c->patches, position, count, x, strip);
+    if (c->planar) FN(pack_taps)(&c->patches, position, count, x, strip);
+    else FN(pack_patches)(&c->patches, position, count, x, strip);
     return strip;
 }
 
@@ -178,8 +184,10 @@ static void FN(forward_strip)(void *arg, int64_t item, char *scratch)
     for (int64_t group = 0; group < c->d->groups; group++) {
         int64_t filter = group * c->outer;
         const real *patches = FN(patches_for)(c, group, position, count, (real *)(void *)scratch);
-        FN(gemm_nn)(&cx, &d, patches, c->w + filter, c->bias ? c->bias + filter : NULL,
-                    c->out + position * c->filters + filter);
+        const real *bias = c->bias ? c->bias + filter : NULL;
+        real *y = c->out + position * c->filters + filter;
+        if (c->planar) FN(gemm_tn)(&cx, &d, patches, c->w + filter, bias, y);
+        else FN(gemm_nn)(&cx, &d, patches, c->w + filter, bias, y);
     }
 }
 
@@ -231,7 +239,8 @@ static void FN(backward_strip)(const FN(conv) *c, int64_t position, int64_t coun
         const int64_t filter = group * c->outer, channel = group * c->patches.inner;
         const real *dz = c->dy + position * c->filters + filter, *turned = c->turned + filter * c->size;
         const real *patches = FN(patches_for)(c, group, position, count, strip);
-        FN(gemm_tn)(&cx, &weights, patches, dz, NULL, sums + filter);
+        if (c->planar) FN(gemm_nn)(&cx, &weights, patches, dz, NULL, sums + filter);
+        else FN(gemm_tn)(&cx, &weights, patches, dz, NULL, sums + filter);
         if (!c->dx) continue;
         FN(gemm_nn)(&cx, &patch, dz, turned, NULL, c->direct ? c->dx + position * c->channels + channel : strip);
         if (!c->direct) FN(add_patches)(&c->patches, position, count, c->dx + channel, strip);

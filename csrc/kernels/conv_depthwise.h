@@ -14,12 +14,6 @@ ALWAYS_INLINE FN(field) FN(field_at)(const fnn_window *w, const FN(place) *p)
                        .tap_step = w->dilation_x * w->channels};
 }
 
-/* Where the window at `place` begins in x; it may lie before the image. */
-ALWAYS_INLINE int64_t FN(corner)(const fnn_window *w, const FN(place) *p)
-{
-    return ((p->image * w->height + p->y) * w->width + p->x) * w->channels;
-}
-
 static void FN(depthwise_forward)(const FN(conv) *c, int64_t position, int64_t count)
 {
     const fnn_window *w = &c->d->window;

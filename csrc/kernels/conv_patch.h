@@ -9,13 +9,14 @@ typedef struct {
     int64_t inner;             /* channels of a group */
     int64_t row, size;         /* elements of a kernel row in a patch, and of a patch */
     int64_t segments, segment; /* a kernel row is so many stretches of the image, of so many elements each */
-    int64_t step;              /* from one stretch to the next in the image */
+    int64_t step, line;        /* in the image: from one kernel column to the next, from one kernel row to the next */
     int64_t first, end;        /* output columns whose kernel columns all lie within the image */
 } FN(patches);
 
 static FN(patches) FN(patches_of)(const fnn_window *w, int64_t groups)
 {
-    FN(patches) p = {.w = w, .inner = w->channels / groups, .step = w->dilation_x * w->channels};
+    FN(patches) p = {.w = w, .inner = w->channels / groups, .step = w->dilation_x * w->channels,
+                       .line = w->dilation_y * w->width * w->channels};
     int64_t touching = w->kernel_width == 1 || (w->dilation_x == 1 && groups == 1);
     p.segments = touching ? 1 : w->kernel_width;
     p.row = w->kernel_width * p.inner;
@@ -43,39 +44,42 @@ ALWAYS_INLINE void FN(move_stretch)(const int back, int64_t n, vmask rest, real 
 
 static void FN(clear)(int64_t n, real *y)
 {
-    if (n > 0) memset(y, 0, (size_t)n * sizeof(real));
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(y + i, v_zero());
+    if (i < n) v_store_mask(y + i, mask_first(n - i), v_zero());
 }
 
-/* One kernel row of `count` patches from output column `column` on, all of whose columns lie within the image. `at` is
- * where the first begins in the image, which the others follow. */
-ALWAYS_INLINE void FN(move_inside)(const int back, const FN(patches) *p, int64_t count, int64_t at, real *image,
-                                   real *strip)
-{
-    const int64_t stride = p->w->stride_x * p->w->channels, n = p->segment, size = p->size;
-    const vmask rest = mask_first(n % VL);
-    for (int64_t s = 0; s < p->segments; s++, at += p->step, strip += n) {
-        real *patch = strip;
-        int64_t from = at;
-        for (int64_t i = 0; i < count; i++, from += stride, patch += size)
-            FN(move_stretch)(back, n, rest, image + from, patch);
-    }
-}
-
-/* One kernel row of the patch of an output column, of whose kernel columns some lie outside of the image: 0 there. */
-ALWAYS_INLINE void FN(move_border)(const int back, const FN(patches) *p, int64_t column, int64_t at, real *image,
-                                   real *patch)
+/* Kernel rows `rows` of `count` patches whose columns all lie within the image. `at` is where the first begins. */
+ALWAYS_INLINE void FN(move_inside)(const int back, const FN(patches) *p, FN(taps) rows, int64_t count, int64_t at,
+                                   real *image, real *strip)
 {
     const fnn_window *w = p->w;
-    FN(taps) t = FN(taps_inside)(column * w->stride_x - w->left, w->dilation_x, w->kernel_width, w->width);
-    if (!back) {
-        FN(clear)(t.from * p->inner, patch);
-        FN(clear)((w->kernel_width - t.end) * p->inner, patch + t.end * p->inner);
-    }
-    int64_t taps = p->segments == 1 ? t.end - t.from : 1, n = taps * p->inner;
-    if (taps == 0) return;
-    for (int64_t k = t.from; k < t.end; k += taps) {
-        int64_t from = at + k * p->step;
-        FN(move_stretch)(back, n, mask_first(n % VL), image + from, patch + k * p->inner);
+    const int64_t stride = w->stride_x * w->channels, n = p->segment, size = p->size;
+    const vmask rest = mask_first(n % VL);
+    for (int64_t k = rows.from; k < rows.end; k++)
+        for (int64_t s = 0; s < p->segments; s++) {
+            real *from = image + at + k * p->line + s * p->step, *patch = strip + k * p->row + s * n;
+            for (int64_t i = 0; i < count; i++, from += stride, patch += size)
+                FN(move_stretch)(back, n, rest, from, patch);
+        }
+}
+
+/* The same for one patch of which columns lie outside of the image: 0 there. */
+ALWAYS_INLINE void FN(move_border)(const int back, const FN(patches) *p, FN(taps) rows, int64_t column, int64_t at,
+                                   real *image, real *patch)
+{
+    const fnn_window *w = p->w;
+    const FN(taps) t = FN(taps_inside)(column * w->stride_x - w->left, w->dilation_x, w->kernel_width, w->width);
+    const int64_t taps = p->segments == 1 ? t.end - t.from : 1, n = taps * p->inner;
+    const vmask rest = mask_first(n % VL);
+    for (int64_t k = rows.from; k < rows.end; k++) {
+        real *row = patch + k * p->row;
+        if (!back) {
+            FN(clear)(t.from * p->inner, row);
+            FN(clear)((w->kernel_width - t.end) * p->inner, row + t.end * p->inner);
+        }
+        for (int64_t j = t.from; j < t.end; j += taps)
+            FN(move_stretch)(back, n, rest, image + at + k * p->line + j * p->step, row + j * p->inner);
     }
 }
 
@@ -87,25 +91,22 @@ ALWAYS_INLINE void FN(move_patches)(const int back, const FN(patches) *p, int64_
     const fnn_window *w = p->w;
     FN(place) place = FN(place_of)(w, position);
     while (count > 0) {
-        const int64_t column = place.column, run = FN(least)(count, w->out_width - column), end = column + run;
-        const int64_t first = FN(least)(column > p->first ? column : p->first, end);
-        const int64_t last = FN(least)(p->end > first ? p->end : first, end);
-        for (int64_t k = 0; k < w->kernel_height; k++) {
-            int64_t row = place.y + k * w->dilation_y;
-            real *to = strip + k * p->row;
-            if (row < 0 || row >= w->height) {
-                for (int64_t i = 0; i < run && !back; i++) FN(clear)(p->row, to + i * p->size);
-                continue;
-            }
-            const int64_t line = (place.image * w->height + row) * w->width - w->left, step = w->stride_x;
-            for (int64_t i = column; i < first; i++)
-                FN(move_border)(back, p, i, (line + i * step) * w->channels, image, to + (i - column) * p->size);
-            FN(move_inside)(back, p, last - first, (line + first * step) * w->channels, image,
-                            to + (first - column) * p->size);
-            for (int64_t i = last; i < end; i++)
-                FN(move_border)(back, p, i, (line + i * step) * w->channels, image, to + (i - column) * p->size);
+        const int64_t run = FN(least)(count, w->out_width - place.column), end = place.column + run;
+        const FN(taps) rows = FN(taps_inside)(place.y, w->dilation_y, w->kernel_height, w->height);
+        for (int64_t i = 0; i < run && !back; i++) {
+            FN(clear)(rows.from * p->row, strip + i * p->size);
+            FN(clear)((w->kernel_height - rows.end) * p->row, strip + i * p->size + rows.end * p->row);
         }
-        strip += run * p->size;
+        for (int64_t i = place.column; i < end;) {
+            int64_t at = FN(corner)(w, &place), inside = FN(least)(p->end, end) - i;
+            if (i < p->first || inside <= 0) inside = 0;
+            if (inside) FN(move_inside)(back, p, rows, inside, at, image, strip);
+            else FN(move_border)(back, p, rows, i, at, image, strip);
+            int64_t moved = inside ? inside : 1;
+            place.x += moved * w->stride_x;
+            strip += moved * p->size;
+            i += moved;
+        }
         position += run;
         count -= run;
         place = FN(place_of)(w, position);
@@ -120,4 +121,30 @@ static void FN(pack_patches)(const FN(patches) *p, int64_t position, int64_t cou
 static void FN(add_patches)(const FN(patches) *p, int64_t position, int64_t count, real *dx, real *strip)
 {
     FN(move_patches)(1, p, position, count, dx, strip);
+}
+
+/* Patches of images of one channel, transposed: row k of the strip is what tap k sees, one output position after the
+ * other. Where windows are one pixel apart that is a stretch of the image, far longer than any of a patch. */
+static void FN(pack_taps)(const FN(patches) *p, int64_t position, int64_t count, const real *x, real *strip)
+{
+    const fnn_window *w = p->w;
+    FN(place) place = FN(place_of)(w, position);
+    for (int64_t done = 0; done < count;) {
+        const int64_t run = FN(least)(count - done, w->out_width - place.column);
+        const int64_t corner = FN(corner)(w, &place);
+        for (int64_t k = 0; k < p->size; k++) {
+            int64_t a = k / w->kernel_width, b = k % w->kernel_width;
+            int64_t row = place.y + a * w->dilation_y, column = place.x + b * w->dilation_x;
+            const real *from = x + corner + a * p->line + b * p->step;
+            real *to = strip + k * count + done;
+            int64_t before = row < 0 || row >= w->height ? run : column < 0 ? FN(least)(-column, run) : 0;
+            int64_t inside = FN(least)(run, w->width - column) - before;
+            if (inside < 0) inside = 0;
+            FN(clear)(before, to);
+            FN(copy_row)(inside, from + before, to + before);
+            FN(clear)(run - before - inside, to + before + inside);
+        }
+        done += run;
+        place = FN(place_of)(w, position + done);
+    }
 }

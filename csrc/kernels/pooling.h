@@ -6,8 +6,8 @@
 typedef struct {
     const fnn_window *w;
     const real *x, *y, *dy;
-    real *out; /* y of forward, dx of backward */
-    int accumulate;
+    real *out;           /* y of forward, dx of backward */
+    int adds, clears; /* backward: dx is added to; dx is cleared first */
 } FN(pooling);
 
 /* What a window at one output position sees: its taps, its corner in x, and the value's place in y. */
@@ -69,7 +69,7 @@ ALWAYS_INLINE void FN(mean_pool_place)(const FN(pooling) *job, const FN(pool) *p
 /* ---- backward ------------------------------------------------------------------------------------------------ */
 
 /* The first value that equals the largest takes what is left of dy. */
-ALWAYS_INLINE void FN(max_pool_place_back)(const FN(pooling) *job, const FN(pool) *p)
+ALWAYS_INLINE void FN(max_pool_place_back)(const FN(pooling) *job, const FN(pool) *p, const int adds)
 {
     const int64_t channels = job->w->channels, line = job->w->width * channels;
     for (int64_t j = 0; j < channels; j += VL) {
@@ -79,13 +79,14 @@ ALWAYS_INLINE void FN(max_pool_place_back)(const FN(pooling) *job, const FN(pool
             for (int64_t b = p->x.from; b < p->x.end; b++) {
                 int64_t at = p->corner + a * line + b * channels + j;
                 vmask here = v_eq(v_load_mask(job->x + at, m), y);
-                v_store_mask(job->out + at, m, v_add(v_load_mask(job->out + at, m), v_keep(here, left)));
+                vec share = v_keep(here, left);
+                v_store_mask(job->out + at, m, adds ? v_add(v_load_mask(job->out + at, m), share) : share);
                 left = v_select(here, v_zero(), left);
             }
     }
 }
 
-ALWAYS_INLINE void FN(mean_pool_place_back)(const FN(pooling) *job, const FN(pool) *p)
+ALWAYS_INLINE void FN(mean_pool_place_back)(const FN(pooling) *job, const FN(pool) *p, const int adds)
 {
     const int64_t channels = job->w->channels, line = job->w->width * channels;
     vec scale = v_set1(FN(inverse_count)(p));
@@ -95,7 +96,7 @@ ALWAYS_INLINE void FN(mean_pool_place_back)(const FN(pooling) *job, const FN(poo
         for (int64_t a = p->y.from; a < p->y.end; a++)
             for (int64_t b = p->x.from; b < p->x.end; b++) {
                 real *dx = job->out + p->corner + a * line + b * channels + j;
-                v_store_mask(dx, m, v_add(v_load_mask(dx, m), share));
+                v_store_mask(dx, m, adds ? v_add(v_load_mask(dx, m), share) : share);
             }
     }
 }
@@ -103,6 +104,7 @@ ALWAYS_INLINE void FN(mean_pool_place_back)(const FN(pooling) *job, const FN(poo
 /* ---- walks --------------------------------------------------------------------------------------------------- */
 
 typedef void (*FN(pool_op))(const FN(pooling) *job, const FN(pool) *p);
+typedef void (*FN(pool_back_op))(const FN(pooling) *job, const FN(pool) *p, const int adds);
 
 /* Output rows [begin, end) of all images. */
 ALWAYS_INLINE void FN(pool_rows)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_op) f)
@@ -115,13 +117,19 @@ ALWAYS_INLINE void FN(pool_rows)(const FN(pooling) *job, int64_t begin, int64_t 
         }
 }
 
-/* Images [begin, end), each cleared just before it is added to. */
-ALWAYS_INLINE void FN(pool_images)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_op) f)
+/* Images [begin, end), each cleared, where it must be, just before it is added to. */
+ALWAYS_INLINE void FN(pool_images)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_back_op) f)
 {
-    const int64_t size = FN(image_size)(job->w), rows = job->w->out_height;
+    const fnn_window *w = job->w;
+    const int64_t size = FN(image_size)(w);
     for (int64_t i = begin; i < end; i++) {
-        if (!job->accumulate) memset(job->out + i * size, 0, (size_t)size * sizeof(real));
-        FN(pool_rows)(job, i * rows, (i + 1) * rows, f);
+        if (job->clears) memset(job->out + i * size, 0, (size_t)size * sizeof(real));
+        for (int64_t row = 0; row < w->out_height; row++)
+            for (int64_t column = 0; column < w->out_width; column++) {
+                FN(pool) p = FN(pool_at)(w, i, row, column);
+                if (job->adds) f(job, &p, 1);
+                else f(job, &p, 0);
+            }
     }
 }
 
@@ -154,15 +162,26 @@ static void FN(mean_pool_forward)(const fnn_ctx *cx, const fnn_window *d, const 
     FN(pool_forward)(cx, &(FN(pooling)){.w = d, .x = x, .out = y}, FN(mean_pool_range));
 }
 
+/* Windows that touch and cover the image store dx; otherwise they add to it, once it is clear. */
+static FN(pooling) FN(pool_backward)(const fnn_window *w, int32_t accumulate)
+{
+    int touching = w->kernel_height == w->stride_y && w->kernel_width == w->stride_x && w->top == 0 && w->left == 0;
+    int covered = w->out_height * w->stride_y >= w->height && w->out_width * w->stride_x >= w->width;
+    int adds = accumulate || !touching || !covered;
+    return (FN(pooling)){.w = w, .adds = adds, .clears = adds && !accumulate};
+}
+
 static void FN(max_pool_backward)(const fnn_ctx *cx, const fnn_window *d, const real *x, const real *y, const real *dy,
                                   real *dx, int32_t accumulate)
 {
-    FN(pooling) job = {.w = d, .x = x, .y = y, .dy = dy, .out = dx, .accumulate = accumulate};
+    FN(pooling) job = FN(pool_backward)(d, accumulate);
+    job.x = x, job.y = y, job.dy = dy, job.out = dx;
     FN(for_items)(cx, d->rows, FN(image_size)(d), FN(max_pool_back_range), &job);
 }
 
 static void FN(mean_pool_backward)(const fnn_ctx *cx, const fnn_window *d, const real *dy, real *dx, int32_t accumulate)
 {
-    FN(pooling) job = {.w = d, .dy = dy, .out = dx, .accumulate = accumulate};
+    FN(pooling) job = FN(pool_backward)(d, accumulate);
+    job.dy = dy, job.out = dx;
     FN(for_items)(cx, d->rows, FN(image_size)(d), FN(mean_pool_back_range), &job);
 }

@@ -33,6 +33,12 @@ ALWAYS_INLINE FN(place) FN(place_of)(const fnn_window *d, int64_t position)
     return p;
 }
 
+/* Where the window at `place` begins in x; it may lie before the image. */
+ALWAYS_INLINE int64_t FN(corner)(const fnn_window *w, const FN(place) *p)
+{
+    return ((p->image * w->height + p->y) * w->width + p->x) * w->channels;
+}
+
 /* The next position. */
 ALWAYS_INLINE void FN(advance)(const fnn_window *d, FN(place) *p)
 {
