@@ -57,7 +57,8 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     c->size = c->patches.size;
     c->positions = FN(positions_of)(w);
     c->total = w->rows * c->positions;
-    c->direct = w->kernel_height * w->kernel_width * w->stride_y * w->stride_x == 1 && w->top == 0 && w->left == 0;
+    c->direct = w->kernel_height * w->kernel_width * w->stride_y * w->stride_x == 1 && w->top == 0 && w->left == 0
+                && w->out_height == w->height && w->out_width == w->width;
     c->planar = w->channels == 1 && w->stride_x == 1 && !c->direct;
     c->depthwise = d->groups > 1 && d->groups == d->filters && d->groups == w->channels;
     int64_t strip = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);

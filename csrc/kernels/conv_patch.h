@@ -132,17 +132,21 @@ static void FN(pack_taps)(const FN(patches) *p, int64_t position, int64_t count,
     for (int64_t done = 0; done < count;) {
         const int64_t run = FN(least)(count - done, w->out_width - place.column);
         const int64_t corner = FN(corner)(w, &place);
-        for (int64_t k = 0; k < p->size; k++) {
-            int64_t a = k / w->kernel_width, b = k % w->kernel_width;
-            int64_t row = place.y + a * w->dilation_y, column = place.x + b * w->dilation_x;
-            const real *from = x + corner + a * p->line + b * p->step;
-            real *to = strip + k * count + done;
-            int64_t before = row < 0 || row >= w->height ? run : column < 0 ? FN(least)(-column, run) : 0;
-            int64_t inside = FN(least)(run, w->width - column) - before;
-            if (inside < 0) inside = 0;
-            FN(clear)(before, to);
-            FN(copy_row)(inside, from + before, to + before);
-            FN(clear)(run - before - inside, to + before + inside);
+        real *to = strip + done;
+        for (int64_t a = 0; a < w->kernel_height; a++) {
+            const int64_t row = place.y + a * w->dilation_y, inside = row >= 0 && row < w->height;
+            int64_t column = place.x, from = corner + a * p->line;
+            for (int64_t b = 0; b < w->kernel_width; b++, column += w->dilation_x, from += p->step, to += count) {
+                int64_t left = column < 0 ? FN(least)(-column, run) : 0;
+                int64_t width = FN(least)(run, w->width - column) - left;
+                if (!inside || width <= 0) {
+                    FN(clear)(run, to);
+                    continue;
+                }
+                if (left) FN(clear)(left, to);
+                FN(copy_row)(width, x + from + left, to + left);
+                if (left + width < run) FN(clear)(run - left - width, to + left + width);
+            }
         }
         done += run;
         place = FN(place_of)(w, position + done);

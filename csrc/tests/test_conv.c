@@ -1,0 +1,281 @@
+/* test_conv.c: convolutions against long double, every element within the bound of its sum, on every target.
+ *
+ * Every buffer lies against an inaccessible page, and the scratch is exactly what was asked for. */
+#include "harness.h"
+
+typedef struct {
+    const fnn_target *target;
+    fnn_conv d;
+    int threads, has_dx, has_bias;
+    int64_t size_x, size_y, size_w;
+    real *x, *w, *bias, *y, *dy, *dx, *dw, *dbias;
+    real *was_dx, *was_dw, *was_dbias, *was_dy;
+    void *scratch;
+    size_t scratch_size;
+} problem_conv;
+
+/* What an output element, a weight or an input element should be, as a sum of products of their magnitudes. */
+typedef struct {
+    long double value, size;
+} sum;
+
+static int64_t out_size(int64_t n, int64_t kernel, int64_t stride, int64_t before, int64_t after, int64_t dilation)
+{
+    return (n + before + after - (kernel - 1) * dilation - 1) / stride + 1;
+}
+
+static real *filled(int slot, int64_t count, int side)
+{
+    real *b = guarded(slot, (size_t)count * sizeof(real), side);
+    for (int64_t i = 0; i < count; i++) b[i] = (real)uniform(-1, 1);
+    return b;
+}
+
+static real *copied(const real *b, int64_t count)
+{
+    real *c = malloc((size_t)count * sizeof(real) + 1);
+    memcpy(c, b, (size_t)count * sizeof(real));
+    return c;
+}
+
+static void set_up(problem_conv *q, const fnn_target *target, fnn_conv d)
+{
+    const fnn_window *w = &d.window;
+    int side = (int)below(2);
+    memset(q, 0, sizeof *q);
+    q->target = target;
+    q->d = d;
+    q->threads = 1;
+    q->has_dx = q->has_bias = 1;
+    q->size_x = w->rows * w->height * w->width * w->channels;
+    q->size_y = w->rows * w->out_height * w->out_width * d.filters;
+    q->size_w = w->kernel_height * w->kernel_width * (w->channels / d.groups) * d.filters;
+    q->x = filled(0, q->size_x, side), q->w = filled(1, q->size_w, side), q->bias = filled(2, d.filters, side);
+    q->y = filled(3, q->size_y, side), q->dy = filled(4, q->size_y, side), q->dx = filled(5, q->size_x, side);
+    q->dw = filled(6, q->size_w, side), q->dbias = filled(7, d.filters, side);
+    q->was_dx = copied(q->dx, q->size_x), q->was_dw = copied(q->dw, q->size_w);
+    q->was_dbias = copied(q->dbias, d.filters), q->was_dy = copied(q->dy, q->size_y);
+    fnn_ctx cx = {.threads = 8};
+    TABLE(target)->conv_scratch(&cx, &d, &q->scratch_size);
+    q->scratch = guarded(8, q->scratch_size, side);
+}
+
+static void tear_down(problem_conv *q)
+{
+    free(q->was_dx), free(q->was_dw), free(q->was_dbias), free(q->was_dy);
+}
+
+static void run_forward(problem_conv *q)
+{
+    fnn_ctx cx = {.threads = q->threads, .scratch = q->scratch, .scratch_size = q->scratch_size};
+    TABLE(q->target)->conv_forward(&cx, &q->d, q->x, q->w, q->has_bias ? q->bias : NULL, q->y);
+}
+
+static void run_backward(problem_conv *q)
+{
+    fnn_ctx cx = {.threads = q->threads, .scratch = q->scratch, .scratch_size = q->scratch_size};
+    TABLE(q->target)->conv_backward(&cx, &q->d, q->x, q->w, q->y, q->dy, q->has_dx ? q->dx : NULL, q->dw,
+                                    q->has_bias ? q->dbias : NULL);
+}
+
+/* Calls visit for every product of an input, a weight and an output element. */
+typedef void (*visitor)(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *sums);
+
+static void each_product(problem_conv *q, visitor visit, sum *sums)
+{
+    const fnn_window *v = &q->d.window;
+    const int64_t inner = v->channels / q->d.groups, outer = q->d.filters / q->d.groups;
+    for (int64_t position = 0; position < v->rows * v->out_height * v->out_width; position++)
+        for (int64_t tap = 0; tap < v->kernel_height * v->kernel_width; tap++) {
+            int64_t image = position / (v->out_height * v->out_width);
+            int64_t i = position / v->out_width % v->out_height, j = position % v->out_width;
+            int64_t row = i * v->stride_y - v->top + tap / v->kernel_width * v->dilation_y;
+            int64_t column = j * v->stride_x - v->left + tap % v->kernel_width * v->dilation_x;
+            if (row < 0 || row >= v->height || column < 0 || column >= v->width) continue;
+            for (int64_t c = 0; c < inner; c++)
+                for (int64_t f = 0; f < q->d.filters; f++)
+                    visit(q, ((image * v->height + row) * v->width + column) * v->channels + f / outer * inner + c,
+                          (tap * inner + c) * q->d.filters + f, position * q->d.filters + f, sums);
+        }
+}
+
+static void add(sum *s, long double a, long double b)
+{
+    s->value += a * b;
+    s->size += fabsl(a * b);
+}
+static void visit_forward(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *sums) { add(sums + y, q->x[x], q->w[w]); }
+static void visit_dw(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *sums) { add(sums + w, q->x[x], q->dy[y]); }
+static void visit_dx(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *sums) { add(sums + x, q->w[w], q->dy[y]); }
+
+static void compare(const problem_conv *q, const char *what, int64_t count, const real *got, const sum *want, int64_t terms)
+{
+    const fnn_window *w = &q->d.window;
+    for (int64_t i = 0; i < count; i++)
+        if (!(fabsl(got[i] - want[i].value) <= (long double)(terms + 4) * EPSILON / 2 * want[i].size + SMALLEST)) {
+            CHECK(0, "%s f%d %s: %ld of %ld x %ld x %ld, kernel %ld x %ld, stride %ld %ld, before %ld %ld, dilation %ld %ld,"
+                  " %ld filters, %ld groups, activation %d, %d threads: [%ld] is %.17g, not %.17Lg", what, REAL_BITS,
+                  q->target->name, (long)w->rows, (long)w->height, (long)w->width, (long)w->channels,
+                  (long)w->kernel_height, (long)w->kernel_width, (long)w->stride_y, (long)w->stride_x, (long)w->top,
+                  (long)w->left, (long)w->dilation_y, (long)w->dilation_x, (long)q->d.filters, (long)q->d.groups,
+                  q->d.activation, q->threads, (long)i, (double)got[i], want[i].value);
+            return;
+        }
+    CHECK(guards_intact(), "%s f%d %s: wrote beyond a buffer", what, REAL_BITS, q->target->name);
+}
+
+static sum *sums_of(int64_t count, const real *start)
+{
+    sum *s = calloc((size_t)count + 1, sizeof *s);
+    for (int64_t i = 0; start && i < count; i++) s[i] = (sum){start[i], fabsl((long double)start[i])};
+    return s;
+}
+
+/* Forward and backward of one problem, linear or relu: their derivatives are exact. */
+static void check(problem_conv *q)
+{
+    const fnn_window *w = &q->d.window;
+    const int64_t filters = q->d.filters, patch = q->size_w / filters, positions = q->size_y / filters;
+    sum *y = sums_of(q->size_y, NULL), *dw = sums_of(q->size_w, q->d.adds_dw ? q->was_dw : NULL);
+    sum *dx = sums_of(q->size_x, q->d.adds_dx ? q->was_dx : NULL);
+    sum *dbias = sums_of(filters, q->d.adds_dw ? q->was_dbias : NULL);
+    for (int64_t i = 0; i < q->size_y && q->has_bias; i++) add(y + i, q->bias[i % filters], 1);
+    each_product(q, visit_forward, y);
+    for (int64_t i = 0; i < q->size_y && q->d.activation == FNN_RELU; i++) y[i].value = y[i].value > 0 ? y[i].value : 0;
+    run_forward(q);
+    compare(q, "conv_forward", q->size_y, q->y, y, patch + 1);
+
+    run_backward(q);
+    long wrong = 0;
+    for (int64_t i = 0; i < q->size_y; i++)
+        wrong += q->dy[i] != (q->d.activation == FNN_RELU && !(q->y[i] > 0) ? 0 : q->was_dy[i]);
+    CHECK(wrong == 0, "conv_backward f%d %s: dz: %ld elements", REAL_BITS, q->target->name, wrong);
+    each_product(q, visit_dw, dw);
+    each_product(q, visit_dx, dx);
+    for (int64_t i = 0; i < q->size_y; i++) add(dbias + i % filters, q->dy[i], 1);
+    compare(q, "conv_backward, dw", q->size_w, q->dw, dw, positions);
+    if (q->has_dx) compare(q, "conv_backward, dx", q->size_x, q->dx, dx, w->kernel_height * w->kernel_width * filters);
+    else CHECK(memcmp(q->dx, q->was_dx, (size_t)q->size_x * sizeof(real)) == 0, "dx was not asked for");
+    if (q->has_bias) compare(q, "conv_backward, dbias", filters, q->dbias, dbias, 8);
+    free(y), free(dw), free(dx), free(dbias);
+}
+
+static fnn_conv random_conv(int64_t most_rows, int64_t most_size, int64_t most_channels)
+{
+    fnn_conv d = {.window = {.rows = 1 + below(most_rows), .height = 1 + below(most_size), .width = 1 + below(most_size)}};
+    fnn_window *w = &d.window;
+    int64_t after_y, after_x;
+    d.groups = below(3) ? 1 : 1 + below(4);
+    w->channels = d.groups * (1 + below(most_channels));
+    d.filters = d.groups * (1 + below(most_channels));
+    if (below(6) == 0) d.groups = d.filters = w->channels; /* depthwise */
+    do {
+        w->kernel_height = 1 + below(4), w->kernel_width = 1 + below(5);
+        w->stride_y = 1 + below(2) * below(4), w->stride_x = 1 + below(2) * below(4);
+        w->dilation_y = 1 + below(2) * below(3), w->dilation_x = 1 + below(2) * below(3);
+        w->top = below(2) * below(4), w->left = below(2) * below(4), after_y = below(4), after_x = below(4);
+        w->out_height = out_size(w->height, w->kernel_height, w->stride_y, w->top, after_y, w->dilation_y);
+        w->out_width = out_size(w->width, w->kernel_width, w->stride_x, w->left, after_x, w->dilation_x);
+    } while (w->height + w->top + after_y <= (w->kernel_height - 1) * w->dilation_y
+             || w->width + w->left + after_x <= (w->kernel_width - 1) * w->dilation_x);
+    d.activation = below(2) ? FNN_RELU : FNN_LINEAR;
+    d.adds_dx = (int32_t)below(2), d.adds_dw = (int32_t)below(2);
+    return d;
+}
+
+static void try_conv(const fnn_target *target, fnn_conv d, int threads)
+{
+    problem_conv q;
+    set_up(&q, target, d);
+    q.threads = threads;
+    q.has_dx = below(4) != 0;
+    q.has_bias = below(4) != 0;
+    check(&q);
+    tear_down(&q);
+}
+
+/* Square images, kernels and strides; "same" padding where same is set. */
+static fnn_conv plain(int64_t rows, int64_t size, int64_t channels, int64_t kernel, int64_t filters, int same)
+{
+    int64_t before = same ? (kernel - 1) / 2 : 0, out = same ? size : size - kernel + 1;
+    return (fnn_conv){.window = {rows, size, size, channels, out, out, kernel, kernel, 1, 1, before, before, 1, 1},
+                      .filters = filters, .groups = 1, .activation = FNN_RELU};
+}
+
+static void test_random(const fnn_target *target)
+{
+    for (int i = 0; i < 1500; i++) try_conv(target, random_conv(4, 7, 3), 1);
+    for (int i = 0; i < 150; i++) try_conv(target, random_conv(3, 12, 20), 1);
+    for (int i = 0; i < 20; i++) try_conv(target, random_conv(40, 20, 9), 1 + (int)below(4));
+}
+
+static void test_common(const fnn_target *target)
+{
+    const fnn_conv common[] = {plain(3, 28, 1, 5, 6, 1), plain(2, 14, 6, 5, 16, 0), plain(2, 16, 3, 3, 32, 1),
+                               plain(3, 8, 32, 3, 64, 1), plain(2, 4, 64, 3, 130, 1), plain(9, 1, 40, 1, 70, 0),
+                               plain(2, 9, 1, 9, 4, 0), plain(70, 5, 2, 3, 1, 0), plain(1, 1, 1, 1, 1, 0)};
+    for (int i = 0; i < COUNT(common); i++) try_conv(target, common[i], 1 + i % 3);
+}
+
+/* Every bit at any number of threads: forward, and backward over several parts. */
+static void test_threads(const fnn_target *target)
+{
+    static const int threads[] = {2, 3, 8};
+    fnn_conv grouped = plain(30, 14, 24, 3, 24, 1), depthwise = grouped;
+    grouped.groups = 3;
+    depthwise.groups = 24;
+    const fnn_conv large[] = {plain(64, 14, 6, 5, 16, 0), plain(40, 28, 1, 5, 6, 1), plain(1, 40, 16, 3, 32, 1),
+                              plain(33, 8, 32, 1, 48, 0), grouped, depthwise};
+    for (int i = 0; i < COUNT(large); i++) {
+        problem_conv q;
+        set_up(&q, target, large[i]);
+        q.d.activation = FNN_TANH;
+        run_forward(&q);
+        run_backward(&q);
+        real *y = copied(q.y, q.size_y), *dy = copied(q.dy, q.size_y), *dx = copied(q.dx, q.size_x);
+        real *dw = copied(q.dw, q.size_w), *dbias = copied(q.dbias, q.d.filters);
+        for (int t = 0; t < 2 * COUNT(threads); t++) { /* twice: workers asleep, then awake */
+            q.threads = threads[t % COUNT(threads)];
+            memcpy(q.dy, q.was_dy, (size_t)q.size_y * sizeof(real));
+            run_forward(&q);
+            run_backward(&q);
+            int same = memcmp(y, q.y, (size_t)q.size_y * sizeof(real)) == 0
+                       && memcmp(dy, q.dy, (size_t)q.size_y * sizeof(real)) == 0
+                       && memcmp(dx, q.dx, (size_t)q.size_x * sizeof(real)) == 0
+                       && memcmp(dw, q.dw, (size_t)q.size_w * sizeof(real)) == 0
+                       && memcmp(dbias, q.dbias, (size_t)q.d.filters * sizeof(real)) == 0;
+            CHECK(same && guards_intact(), "conv f%d %s: problem %d: %d threads differ from one", REAL_BITS, target->name,
+                  i, q.threads);
+        }
+        free(y), free(dy), free(dx), free(dw), free(dbias);
+        tear_down(&q);
+    }
+}
+
+/* The scratch for a batch holds for every smaller one. */
+static void test_scratch(const fnn_target *target)
+{
+    for (int i = 0; i < 100; i++) {
+        fnn_conv d = random_conv(60, 12, 30);
+        fnn_ctx cx = {.threads = 1 + (int)below(4)};
+        size_t most, fewer;
+        TABLE(target)->conv_scratch(&cx, &d, &most);
+        while (d.window.rows-- > 1) {
+            TABLE(target)->conv_scratch(&cx, &d, &fewer);
+            if (!CHECK(fewer <= most, "conv_scratch f%d %s: %ld rows want %zu bytes, more %zu", REAL_BITS, target->name,
+                       (long)d.window.rows, fewer, most)) return;
+        }
+    }
+}
+
+SUITE(conv)
+{
+    const fnn_target *targets[8];
+    int count = usable_targets(targets);
+    for (int t = 0; t < count; t++) {
+        test_random(targets[t]);
+        test_common(targets[t]);
+        test_threads(targets[t]);
+        test_scratch(targets[t]);
+    }
+}
