@@ -184,9 +184,7 @@ def taps(shape, kernel, stride, dilation):
     ends = [n - (k - 1) * d for n, k, d in zip(shape[1:3], kernel, dilation, strict=True)]
     for a, b in np.ndindex(*kernel):
         starts = a * dilation[0], b * dilation[1]
-        rows, columns = (
-            slice(start, start + end, s) for start, end, s in zip(starts, ends, stride, strict=True)
-        )
+        rows, columns = (slice(start, start + end, s) for start, end, s in zip(starts, ends, stride, strict=True))
         yield (a, b), (slice(None), rows, columns)
 
 

@@ -40,6 +40,47 @@ def test_dense(rng):
         assert_gradient(got, lambda: (dy * reference.dense_forward(x, w, b)).sum(), of)
 
 
+WINDOWS = [
+    {},
+    {"padding": "same", "stride": (2, 1)},
+    {"padding": (1, 2), "stride": (1, 3)},
+]
+
+
+@pytest.mark.parametrize(
+    "options", [*WINDOWS, {"dilation": (2, 1), "groups": 2}, {"padding": "same", "dilation": (2, 3)}]
+)
+def test_conv(options, rng):
+    x, b = rng.standard_normal((2, 5, 6, 4)), rng.standard_normal(6)
+    w = rng.standard_normal((2, 3, 4 // options.get("groups", 1), 6))
+    dy = rng.standard_normal(reference.conv_forward(x, w, b, **options).shape)
+    dx, dw, db = reference.conv_backward(dy, x, w, **options)
+    for got, of in [(dx, x), (dw, w), (db, b)]:
+        assert_gradient(got, lambda: (dy * reference.conv_forward(x, w, b, **options)).sum(), of)
+
+
+@pytest.mark.parametrize("options", WINDOWS)
+@pytest.mark.parametrize("kind", ["max", "mean"])
+def test_pool(kind, options, rng):
+    forward, backward = getattr(reference, f"{kind}_pool_forward"), getattr(reference, f"{kind}_pool_backward")
+    options = {"stride": (2, 3), **options}
+    x = rng.permutation(180).reshape(2, 5, 6, 3) / 180  # no two are near each other
+    dy = rng.standard_normal(forward(x, (2, 3), **options).shape)
+    assert_gradient(backward(dy, x, (2, 3), **options), lambda: (dy * forward(x, (2, 3), **options)).sum(), x)
+
+
+def test_windows_by_hand():
+    x = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
+    w = np.array([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1)
+    assert reference.conv_forward(x, w).ravel().tolist() == [321, 432]
+    assert reference.conv_forward(x, w, padding="same").ravel().tolist() == [210, 321, 432, 43]
+    assert reference.conv_forward(x, w, padding="same", stride=(1, 2)).ravel().tolist() == [321, 43]
+    assert reference.conv_forward(x, w, padding=(0, 2), dilation=(1, 2)).ravel().tolist() == [310, 420, 31, 42]
+    pooled = {"stride": (1, 2), "padding": (0, 1)}
+    assert reference.max_pool_forward(x, (1, 2), **pooled).ravel().tolist() == [1, 3, 4]
+    assert reference.mean_pool_forward(x, (1, 2), **pooled).ravel().tolist() == [1, 2.5, 4]
+
+
 @pytest.mark.parametrize("name", [*reference.ACTIVATIONS, "softmax"])
 def test_activation(name, rng):
     # Away from zero, where relu and its like have a kink; to both sides, and into the tails.

@@ -35,6 +35,9 @@ def networks() -> list[fnn.Network]:
     h = fnn.Add()([fnn.Concat(axis=-1)([a, b]), fnn.Dense(8)(a)])
     outputs = [fnn.Dense(1)(h), fnn.Dense(2)(h)]
     graph = fnn.Network(inputs=[a, b], outputs=outputs, loss=["mse", fnn.losses.Huber(2.0)], seed=0)
+    images = fnn.Network([fnn.Conv2D(4, (3, 3), stride=2, padding="same"), fnn.MaxPool2D(2, stride=1), fnn.Flatten()])
+    sequences = fnn.Network([fnn.Conv1D(4, 3, padding=1, groups=2), fnn.AvgPool1D(2), fnn.GlobalMaxPool1D()])
+    assert images.layers and sequences.layers
     sgd = fnn.SGD(0.1, momentum=0.9, nesterov=True)
     single = fnn.Network(fnn.Dense(1), loss=squared_error, optimizer=sgd, metrics=offset)
     return [sequence, graph, single]

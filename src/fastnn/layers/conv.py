@@ -72,7 +72,9 @@ class _Convolution:
 
 
 class Conv1D(_Convolution, Layer):
-    r"""A convolution over time: y[t, f] = activation(b[f] + sum over k, c of x[t stride - before + k dilation, c] W[k, c, f]).
+    r"""A convolution over time, the cross-correlation of the field:
+
+        y[t, f] = activation(b[f] + sum over k, c of x[t stride - before + k dilation, c] W[k, c, f])
 
     What lies outside of the sequence counts as 0.
 

@@ -60,8 +60,8 @@ class MaxPool1D(_Pooling, Layer):
     Args:
         pool_size: steps of time.
         stride: from one window to the next; None for pool_size, so that windows touch.
-        padding: "valid" (none), "same" (such that there are ceil(time / stride) windows), or an int, steps added on each
-            side, below pool_size. What is added is no value, so it is never the largest.
+        padding: "valid" (none), "same" (such that there are ceil(time / stride) windows), or an int, steps added on
+            each side, below pool_size. What is added is no value, so it is never the largest.
 
     Shapes: x (time, channels), y (time', channels).
 

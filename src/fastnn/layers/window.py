@@ -3,8 +3,8 @@
 Axes are those between the batch and the channels: height and width of an image, time of a sequence.
 """
 
-from ..errors import ShapeError
 from .._data import non_negative_int, positive_int
+from ..errors import ShapeError
 
 SAMPLES = {1: "sequences (time, channels)", 2: "images (height, width, channels)"}
 

@@ -1,0 +1,106 @@
+"""Pooling: ties, padding and what its layers refuse; the battery of cases.py has the rest."""
+
+import numpy as np
+import pytest
+import reference
+
+import fastnn as fnn
+
+
+def pooled(layer, X):
+    X = np.asarray(X, dtype=np.float64)
+    return fnn.Network([layer], input_shape=X.shape[1:], dtype="float64").predict(X)
+
+
+def gradient_through(layer, image):
+    """How the gradient of the sum of a pool's outputs spreads over an image's pixels."""
+    image = np.asarray(image, dtype=np.float64)[..., None]
+    rows, columns, _ = image.shape
+    return np.array([[gradient_of_pixel(layer, image, (i, j)) for j in range(columns)] for i in range(rows)])
+
+
+def gradient_of_pixel(layer, image, pixel):
+    """d loss / d pixel: a second input adds to that pixel through a weight."""
+    chosen = np.zeros_like(image)
+    chosen[pixel] = 1.0
+    x, marks = fnn.Input(image.shape), fnn.Input(image.shape)
+    added = fnn.Conv2D(1, 1, use_bias=False, weight_init="zeros")(marks)
+    net = fnn.Network(
+        inputs=[x, marks], outputs=fnn.Flatten()(layer(fnn.Add()([x, added]))), loss=total, dtype="float64", seed=0
+    )
+    target = np.zeros_like(net.predict([image[None], chosen[None]]))
+    _, gradients = net.loss_and_gradients([image[None], chosen[None]], target)
+    [gradient] = gradients.values()
+    return gradient.item()
+
+
+def total(y, p):
+    return float(p.sum()), np.ones_like(p)
+
+
+def test_the_first_of_equal_values_takes_the_gradient():
+    image = [[1.0, 1.0, 5.0, 2.0], [1.0, 1.0, 5.0, 5.0]]
+    assert gradient_through(fnn.MaxPool2D(2), image).tolist() == [[1, 0, 1, 0], [0, 0, 0, 0]]
+    assert gradient_through(fnn.GlobalMaxPool2D(), image).tolist() == [[0, 0, 1, 0], [0, 0, 0, 0]]
+
+
+def test_windows_that_overlap_add_up():
+    image = [[0.0, 3.0, 1.0, 3.0]]
+    assert gradient_through(fnn.MaxPool2D((1, 2), stride=1), image).tolist() == [[0, 2, 0, 1]]
+    assert gradient_through(fnn.AvgPool2D((1, 2), stride=1), image).tolist() == [[0.5, 1, 1, 0.5]]
+
+
+def test_pixels_that_no_window_sees_have_no_gradient():
+    image = [[1.0, 2.0, 9.0], [3.0, 0.0, 9.0]]
+    assert gradient_through(fnn.MaxPool2D(2), image).tolist() == [[0, 0, 0], [1, 0, 0]]
+
+
+def test_padding_is_no_value():
+    """The largest of negative numbers stays negative, and a mean counts what is there."""
+    X = [[[-3.0], [-1.0], [-2.0]]]
+    assert pooled(fnn.MaxPool1D(2, stride=2, padding=1), X).ravel().tolist() == [-3, -1]
+    assert pooled(fnn.MaxPool1D(2, padding="same"), X).ravel().tolist() == [-1, -2]
+    assert pooled(fnn.AvgPool1D(2, stride=2, padding=1), X).ravel().tolist() == [-3, -1.5]
+    assert pooled(fnn.AvgPool1D(2, padding="same"), X).ravel().tolist() == [-2, -2]
+
+
+def test_a_large_mean_is_accurate():
+    """Rows are summed first: 256 x 256 float32 values of one size to a few units in the last place."""
+    X = np.random.default_rng(0).uniform(1, 2, (2, 256, 256, 3)).astype(np.float32)
+    got = fnn.Network([fnn.GlobalAvgPool2D()], input_shape=X.shape[1:]).predict(X)
+    np.testing.assert_allclose(got, X.mean(axis=(1, 2), dtype=np.float64), rtol=5e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_large_images(threads):
+    X = np.random.default_rng(0).standard_normal((9, 40, 50, 17))
+    for kind, layer in (("max", fnn.MaxPool2D), ("mean", fnn.AvgPool2D)):
+        forward = getattr(reference, f"{kind}_pool_forward")
+        for options in ({"stride": 2}, {"stride": (3, 1), "padding": "same"}, {"stride": 2, "padding": (1, 1)}):
+            net = fnn.Network([layer(3, **options)], input_shape=X.shape[1:], dtype="float64")
+            stride = options["stride"] if isinstance(options["stride"], tuple) else (2, 2)
+            expected = forward(X, (3, 3), **{**options, "stride": stride})
+            np.testing.assert_allclose(net.predict(X, threads=threads), expected, rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (fnn.MaxPool2D(2), (28, 28), r"layers.0 \(MaxPool2D\) expects images .* put Reshape\(\(28, 28, 1\)\) before"),
+        (fnn.MaxPool2D(3), (2, 8, 1), r"layers.0 \(MaxPool2D\): a window of 3 x 3 does not fit into an input of 2 x 8"),
+        (fnn.AvgPool1D(4), (3, 2), r"layers.0 \(AvgPool1D\): a window of 4 does not fit into an input of 3"),
+        (fnn.GlobalAvgPool1D(), (3,), r"layers.0 \(GlobalAvgPool1D\) expects sequences \(time, channels\)"),
+    ],
+)
+def test_wrong_inputs(layer, shape, message):
+    with pytest.raises(fnn.ShapeError, match=message):
+        fnn.Network([layer], input_shape=shape).build(shape)
+
+
+def test_wrong_arguments():
+    with pytest.raises(ValueError, match="padding must be below pool_size"):
+        fnn.MaxPool2D((3, 2), padding=2)
+    with pytest.raises(ValueError, match="pool_size must be a positive integer"):
+        fnn.AvgPool2D(0)
+    with pytest.raises(ValueError, match="stride must be a positive integer"):
+        fnn.MaxPool1D(2, stride=0)

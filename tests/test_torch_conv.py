@@ -1,0 +1,144 @@
+"""Convolutions and pooling beside PyTorch: from the same weights, the same outputs, gradients and 100 steps of Adam."""
+
+import numpy as np
+import pytest
+
+import fastnn as fnn
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+pytestmark = pytest.mark.torch
+
+ROWS, CLASSES, STEPS = 6, 5, 100
+BOUNDS = {"float64": 1e-9, "float32": 1e-4}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Bitwise repeatable, and out of the way of other tests."""
+    torch.set_num_threads(1)
+
+
+def module_of(layer, channels):
+    """The same layer in PyTorch, and how many channels it gives."""
+    axes = getattr(layer, "axes", None)
+    of = {1: "1d", 2: "2d"}.get(axes)
+    if isinstance(layer, (fnn.Conv1D, fnn.Conv2D)):
+        conv = getattr(torch.nn, f"Conv{of}")(
+            channels, layer.filters, layer.kernel_size, stride=layer.stride, padding=layer.padding,
+            dilation=layer.dilation, groups=layer.groups, bias=layer.use_bias,
+        )  # fmt: skip
+        activation = {"relu": [torch.nn.ReLU()], "tanh": [torch.nn.Tanh()], "linear": []}[layer.activation]
+        return [conv, *activation], layer.filters
+    if isinstance(layer, (fnn.MaxPool1D, fnn.MaxPool2D, fnn.AvgPool1D, fnn.AvgPool2D)):
+        padding = 0 if layer.padding == "valid" else layer.padding
+        if layer.op == "max_pool":
+            return [getattr(torch.nn, f"MaxPool{of}")(layer.pool_size, layer.stride, padding)], channels
+        pool = getattr(torch.nn, f"AvgPool{of}")(layer.pool_size, layer.stride, padding, count_include_pad=False)
+        return [pool], channels
+    kind = "Max" if layer.op == "max_pool" else "Avg"
+    return [getattr(torch.nn, f"Adaptive{kind}Pool{of}")(1)], channels
+
+
+class ChannelsLast(torch.nn.Module):
+    """Modules on (n, channels, ...) between inputs (n, ..., channels) and a flat output, channels last."""
+
+    def __init__(self, modules):
+        super().__init__()
+        self.inside = torch.nn.Sequential(*modules)
+
+    def forward(self, x):
+        return self.inside(x.movedim(-1, 1)).movedim(1, -1).flatten(1)
+
+
+NETWORKS = {
+    "lenet": ([
+        fnn.Conv2D(6, 5, padding="same", activation="tanh"), fnn.AvgPool2D(2), fnn.Conv2D(16, 3, activation="tanh"),
+        fnn.MaxPool2D(2),
+    ], (12, 12, 1)),
+    "stride, dilation": ([
+        fnn.Conv2D(8, 3, stride=2, padding=1, activation="relu"),
+        fnn.Conv2D(7, (2, 3), dilation=(2, 1), padding=(2, 1)),
+    ], (11, 10, 3)),
+    "groups": ([
+        fnn.Conv2D(6, 3, groups=3, padding=1), fnn.Conv2D(4, 2, groups=2, stride=(1, 2), activation="tanh"),
+    ], (7, 8, 3)),
+    "depthwise": ([
+        fnn.Conv2D(20, 3, groups=20, padding="same", activation="relu"), fnn.Conv2D(9, 1), fnn.GlobalAvgPool2D(),
+    ], (6, 5, 20)),
+    "pools": ([
+        fnn.Conv2D(5, 3), fnn.MaxPool2D(3, stride=2, padding=1), fnn.AvgPool2D((2, 3), stride=1, padding=1),
+        fnn.GlobalMaxPool2D(),
+    ], (9, 10, 2)),
+    "time": ([
+        fnn.Conv1D(8, 5, stride=2, padding=2, activation="relu"), fnn.MaxPool1D(2),
+        fnn.Conv1D(6, 3, dilation=2, padding="same"), fnn.AvgPool1D(3, stride=2, padding=1),
+    ], (25, 3)),
+    "time to one": ([fnn.Conv1D(8, 3, groups=4, use_bias=False), fnn.GlobalAvgPool1D()], (9, 4)),
+    "largest of time": ([fnn.Conv1D(8, 3, activation="tanh"), fnn.GlobalMaxPool1D()], (9, 4)),
+}  # fmt: skip
+
+
+def twins(name, dtype):
+    """A network of the layers and a softmax, and the same in PyTorch with the same weights."""
+    layers, shape = NETWORKS[name]
+    layers = [*layers, fnn.Flatten(), fnn.Dense(CLASSES, "softmax")]
+    net = fnn.Network(layers, input_shape=shape, dtype=dtype, seed=2, optimizer="adam")
+    net.build(shape)
+    rng = np.random.default_rng(1)
+    net.params[:] += rng.uniform(-0.1, 0.1, net.params.shape)  # biases away from zero
+    modules, channels = [], shape[-1]
+    for layer in layers[:-2]:
+        made, channels = module_of(layer, channels)
+        modules += made
+    weights = net.get_weights()
+    dense = torch.nn.Linear(*weights[f"layers.{len(layers) - 1}.weight"].shape)
+    model = torch.nn.Sequential(ChannelsLast(modules), dense).to(getattr(torch, dtype))
+    parameters = dict(zip(weights, (p for p in model.parameters()), strict=True))
+    with torch.no_grad():
+        for key, parameter in parameters.items():
+            parameter.copy_(torch.tensor(theirs_of(weights[key])))
+    X = rng.standard_normal((ROWS, *shape)).astype(dtype)
+    return net, model, parameters, X, rng.integers(0, CLASSES, ROWS)
+
+
+def theirs_of(weight):
+    """(..., in, out) as PyTorch lays it out: (out, in, ...)."""
+    return weight if weight.ndim == 1 else np.moveaxis(weight, (-1, -2), (0, 1))
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_outputs_and_gradients(name, dtype):
+    net, model, parameters, X, y = twins(name, dtype)
+    logits = model(torch.tensor(X))
+    loss = F.cross_entropy(logits, torch.tensor(y))
+    loss.backward()
+    got, gradients = net.loss_and_gradients(X, y)
+    bound = BOUNDS[dtype]
+    np.testing.assert_allclose(net.predict(X), logits.softmax(1).detach(), rtol=bound, atol=bound)
+    assert got == pytest.approx(loss.item(), rel=bound)
+    for key, parameter in parameters.items():
+        expected = parameter.grad.numpy()
+        np.testing.assert_allclose(
+            theirs_of(gradients[key]), expected, rtol=0, atol=bound * np.abs(expected).max(), err_msg=key
+        )
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_100_steps_of_adam_end_at_the_same_weights(name, dtype):
+    net, model, parameters, X, y = twins(name, dtype)
+    optimizer = torch.optim.Adam(model.parameters(), net.optimizer.learning_rate)
+    before = net.params.copy()
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        F.cross_entropy(model(torch.tensor(X)), torch.tensor(y)).backward()
+        optimizer.step()
+        net.train_on_batch(X, y)
+    assert np.abs(net.params - before).max() > 0.05
+    for key, weight in net.get_weights().items():
+        theirs = parameters[key].detach().numpy()
+        bound = BOUNDS[dtype] * np.abs(theirs).max()
+        np.testing.assert_allclose(theirs_of(weight), theirs, rtol=0, atol=bound, err_msg=key)
