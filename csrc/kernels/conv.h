@@ -35,11 +35,17 @@ typedef struct {
     real *out, *dy, *dx, *dw, *dbias;
     real *turned, *sums;       /* of each group w^T; of each part dw */
     double *bias_sums;         /* of each part */
-    char *lanes;               /* the scratch of each lane: a strip, then what its products want */
+    char *lanes;               /* the scratch of each lane: a FN(share), a strip, then what its products want */
     size_t lane_size, strip_size;
+    int64_t lane_count;
     void (*body)(void *conv, int64_t item, char *scratch);
-    _Atomic int64_t next;
 } FN(conv);
+
+/* The items that a lane begins with, in a cache line of its own. */
+typedef struct {
+    _Atomic int64_t next; /* the first that nobody has claimed */
+    char rest[56];
+} FN(share);
 
 static size_t FN(lines)(int64_t count, size_t size) { return ((size_t)count * size + 63) / 64 * 64; }
 
@@ -104,7 +110,7 @@ static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
         size_t wanted = FN(gemm_scratch)(&products[i], c->cx.precision, 1);
         if (wanted > product) product = wanted;
     }
-    c->lane_size = c->strip_size + product;
+    c->lane_size = sizeof(FN(share)) + c->strip_size + product;
     size_t turned = FN(lines)(c->filters * c->size, sizeof(real));
     size_t sums = FN(lines)(c->parts * c->filters * c->size, sizeof(real));
     size_t bias_sums = FN(lines)(c->parts * c->filters, sizeof(double)), lanes = (size_t)threads * c->lane_size;
@@ -126,13 +132,23 @@ static void FN(conv_scratch)(const fnn_ctx *cx, const fnn_conv *d, size_t *bytes
 
 /* ---- lanes --------------------------------------------------------------------------------------------------- */
 
+ALWAYS_INLINE FN(share) *FN(share_of)(const FN(conv) *c, int64_t lane)
+{
+    return (FN(share) *)(void *)(c->lanes + (size_t)lane * c->lane_size);
+}
+
+/* A lane's own share first, then what is left of the others': so, one kernel after another, a thread works on the images
+ * that its cache holds. */
 static void FN(conv_lane)(void *arg, int64_t lane)
 {
     FN(conv) *c = arg;
-    char *scratch = c->lanes + (size_t)lane * c->lane_size;
-    int64_t item;
-    while ((item = atomic_fetch_add_explicit(&c->next, 1, memory_order_relaxed)) < c->items)
-        c->body(c, item, scratch);
+    char *scratch = (char *)(FN(share_of)(c, lane) + 1);
+    for (int64_t k = 0; k < c->lane_count; k++) {
+        int64_t owner = (lane + k) % c->lane_count, end = c->items * (owner + 1) / c->lane_count, item;
+        FN(share) *share = FN(share_of)(c, owner);
+        while ((item = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed)) < end)
+            c->body(c, item, scratch);
+    }
 }
 
 /* Calls body for every item, each lane with scratch of its own. */
@@ -144,7 +160,9 @@ static void FN(run_lanes)(FN(conv) *c, const fnn_ctx *cx, double flops, int64_t 
     if (threads > items) threads = (int)items;
     c->items = items;
     c->body = body;
-    atomic_store_explicit(&c->next, 0, memory_order_relaxed);
+    c->lane_count = threads;
+    for (int lane = 0; lane < threads; lane++)
+        atomic_store_explicit(&FN(share_of)(c, lane)->next, items * lane / threads, memory_order_relaxed);
     if (threads <= 1) FN(conv_lane)(c, 0);
     else fnn_parallel(threads, threads, FN(conv_lane), c);
 }
@@ -154,7 +172,7 @@ static fnn_ctx FN(lane_context)(const FN(conv) *c, char *scratch)
 {
     fnn_ctx cx = c->cx;
     cx.scratch = scratch + c->strip_size;
-    cx.scratch_size = c->lane_size - c->strip_size;
+    cx.scratch_size = c->lane_size - sizeof(FN(share)) - c->strip_size;
     return cx;
 }
 

@@ -16,13 +16,13 @@ typedef struct {
     int64_t corner, at;
 } FN(pool);
 
-ALWAYS_INLINE FN(pool) FN(pool_at)(const fnn_window *w, int64_t image, int64_t row, int64_t column)
+/* The first of output row `line`, counted over all images; the columns of x are still to be found. */
+ALWAYS_INLINE FN(pool) FN(pool_at)(const fnn_window *w, int64_t line)
 {
-    int64_t y = row * w->stride_y - w->top, x = column * w->stride_x - w->left;
+    int64_t image = line / w->out_height, y = line % w->out_height * w->stride_y - w->top;
     return (FN(pool)){.y = FN(taps_inside)(y, 1, w->kernel_height, w->height),
-                      .x = FN(taps_inside)(x, 1, w->kernel_width, w->width),
-                      .corner = ((image * w->height + y) * w->width + x) * w->channels,
-                      .at = ((image * w->out_height + row) * w->out_width + column) * w->channels};
+                      .corner = ((image * w->height + y) * w->width - w->left) * w->channels,
+                      .at = line * w->out_width * w->channels};
 }
 
 ALWAYS_INLINE real FN(inverse_count)(const FN(pool) *p)
@@ -34,8 +34,9 @@ ALWAYS_INLINE real FN(inverse_count)(const FN(pool) *p)
 
 ALWAYS_INLINE vec FN(larger)(vec a, vec b) { return v_select(m_or(v_lt(a, b), v_isnan(b)), b, a); }
 
-ALWAYS_INLINE void FN(max_pool_place)(const FN(pooling) *job, const FN(pool) *p)
+ALWAYS_INLINE void FN(max_pool_place)(const FN(pooling) *job, const FN(pool) *p, const int adds)
 {
+    (void)adds;
     const int64_t channels = job->w->channels, line = job->w->width * channels;
     for (int64_t j = 0; j < channels; j += VL) {
         vmask m = mask_first(FN(least)(VL, channels - j));
@@ -49,8 +50,9 @@ ALWAYS_INLINE void FN(max_pool_place)(const FN(pooling) *job, const FN(pool) *p)
 }
 
 /* Rows of a window are summed first, then their sums: the error of a large window grows with its side only. */
-ALWAYS_INLINE void FN(mean_pool_place)(const FN(pooling) *job, const FN(pool) *p)
+ALWAYS_INLINE void FN(mean_pool_place)(const FN(pooling) *job, const FN(pool) *p, const int adds)
 {
+    (void)adds;
     const int64_t channels = job->w->channels, line = job->w->width * channels;
     vec scale = v_set1(FN(inverse_count)(p));
     for (int64_t j = 0; j < channels; j += VL) {
@@ -103,33 +105,37 @@ ALWAYS_INLINE void FN(mean_pool_place_back)(const FN(pooling) *job, const FN(poo
 
 /* ---- walks --------------------------------------------------------------------------------------------------- */
 
-typedef void (*FN(pool_op))(const FN(pooling) *job, const FN(pool) *p);
-typedef void (*FN(pool_back_op))(const FN(pooling) *job, const FN(pool) *p, const int adds);
+/* adds: backward adds to dx; forward has no use for it. */
+typedef void (*FN(pool_op))(const FN(pooling) *job, const FN(pool) *p, const int adds);
 
-/* Output rows [begin, end) of all images. */
+/* Calls f for each place of output rows [begin, end), counted over all images. */
+ALWAYS_INLINE void FN(pool_lines)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_op) f, const int adds)
+{
+    const fnn_window w = *job->w;
+    for (int64_t i = begin; i < end; i++) {
+        FN(pool) p = FN(pool_at)(&w, i);
+        for (int64_t x = -w.left, last = x + w.out_width * w.stride_x; x < last; x += w.stride_x) {
+            p.x = FN(taps_inside)(x, 1, w.kernel_width, w.width);
+            f(job, &p, adds);
+            p.corner += w.stride_x * w.channels;
+            p.at += w.channels;
+        }
+    }
+}
+
 ALWAYS_INLINE void FN(pool_rows)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_op) f)
 {
-    const fnn_window *w = job->w;
-    for (int64_t i = begin; i < end; i++)
-        for (int64_t column = 0; column < w->out_width; column++) {
-            FN(pool) p = FN(pool_at)(w, i / w->out_height, i % w->out_height, column);
-            f(job, &p);
-        }
+    FN(pool_lines)(job, begin, end, f, 0);
 }
 
 /* Images [begin, end), each cleared, where it must be, just before it is added to. */
-ALWAYS_INLINE void FN(pool_images)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_back_op) f)
+ALWAYS_INLINE void FN(pool_images)(const FN(pooling) *job, int64_t begin, int64_t end, FN(pool_op) f)
 {
-    const fnn_window *w = job->w;
-    const int64_t size = FN(image_size)(w);
+    const int64_t size = FN(image_size)(job->w), lines = job->w->out_height;
     for (int64_t i = begin; i < end; i++) {
         if (job->clears) memset(job->out + i * size, 0, (size_t)size * sizeof(real));
-        for (int64_t row = 0; row < w->out_height; row++)
-            for (int64_t column = 0; column < w->out_width; column++) {
-                FN(pool) p = FN(pool_at)(w, i, row, column);
-                if (job->adds) f(job, &p, 1);
-                else f(job, &p, 0);
-            }
+        if (job->adds) FN(pool_lines)(job, i * lines, (i + 1) * lines, f, 1);
+        else FN(pool_lines)(job, i * lines, (i + 1) * lines, f, 0);
     }
 }
 
