@@ -69,7 +69,8 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     c->depthwise = d->groups > 1 && d->groups == d->filters && d->groups == w->channels;
     int64_t strip = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);
     strip = FN(least)(strip, FN(parts_of)(c->total, 8)); /* a single image has strips for several threads */
-    c->strip = strip < CONV_LEAST_POSITIONS ? CONV_LEAST_POSITIONS : strip / 12 * 12;
+    if (strip < CONV_LEAST_POSITIONS) strip = CONV_LEAST_POSITIONS;
+    c->strip = strip - strip % (strip > w->out_width ? w->out_width : 12); /* whole rows, or whole tiles */
     int64_t sums = c->size * d->filters, parts = FN(least)(CONV_PARTS, c->total / CONV_POSITIONS);
     int64_t most = CONV_PART_SUMS / sums;
     parts = FN(least)(parts, most < 2 ? 2 : most);

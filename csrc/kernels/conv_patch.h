@@ -123,6 +123,28 @@ static void FN(add_patches)(const FN(patches) *p, int64_t position, int64_t coun
     FN(move_patches)(1, p, position, count, dx, strip);
 }
 
+/* What the taps of one kernel column see in `run` output positions, from image column `column` on; `from` belongs to the
+ * first of the kernel rows that lie within the image. */
+ALWAYS_INLINE void FN(pack_column)(const FN(patches) *p, FN(taps) rows, int64_t column, int64_t run, int64_t count,
+                                   const real *from, real *to)
+{
+    const int64_t left = column < 0 ? FN(least)(-column, run) : 0, next = p->w->kernel_width * count;
+    int64_t inside = FN(least)(run, p->w->width - column) - left;
+    if (inside < 0) inside = 0;
+    const int64_t right = run - left - inside;
+    const vmask rest = mask_first(inside % VL);
+    for (int64_t a = 0; a < p->w->kernel_height; a++, to += next) {
+        if (a < rows.from || a >= rows.end) {
+            FN(clear)(run, to);
+            continue;
+        }
+        if (left) FN(clear)(left, to);
+        FN(move_stretch)(0, inside, rest, (real *)from + left, to + left);
+        if (right) FN(clear)(right, to + left + inside);
+        from += p->line;
+    }
+}
+
 /* Patches of images of one channel, transposed: row k of the strip is what tap k sees, one output position after the
  * other. Where windows are one pixel apart that is a stretch of the image, far longer than any of a patch. */
 static void FN(pack_taps)(const FN(patches) *p, int64_t position, int64_t count, const real *x, real *strip)
@@ -131,23 +153,10 @@ static void FN(pack_taps)(const FN(patches) *p, int64_t position, int64_t count,
     FN(place) place = FN(place_of)(w, position);
     for (int64_t done = 0; done < count;) {
         const int64_t run = FN(least)(count - done, w->out_width - place.column);
-        const int64_t corner = FN(corner)(w, &place);
-        real *to = strip + done;
-        for (int64_t a = 0; a < w->kernel_height; a++) {
-            const int64_t row = place.y + a * w->dilation_y, inside = row >= 0 && row < w->height;
-            int64_t column = place.x, from = corner + a * p->line;
-            for (int64_t b = 0; b < w->kernel_width; b++, column += w->dilation_x, from += p->step, to += count) {
-                int64_t left = column < 0 ? FN(least)(-column, run) : 0;
-                int64_t width = FN(least)(run, w->width - column) - left;
-                if (!inside || width <= 0) {
-                    FN(clear)(run, to);
-                    continue;
-                }
-                if (left) FN(clear)(left, to);
-                FN(copy_row)(width, x + from + left, to + left);
-                if (left + width < run) FN(clear)(run - left - width, to + left + width);
-            }
-        }
+        const FN(taps) rows = FN(taps_inside)(place.y, w->dilation_y, w->kernel_height, w->height);
+        const real *from = x + FN(corner)(w, &place) + rows.from * p->line;
+        for (int64_t b = 0; b < w->kernel_width; b++)
+            FN(pack_column)(p, rows, place.x + b * w->dilation_x, run, count, from + b * p->step, strip + b * count + done);
         done += run;
         place = FN(place_of)(w, position + done);
     }
