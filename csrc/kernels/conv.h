@@ -16,11 +16,13 @@
 #undef CONV_POSITIONS
 #undef CONV_LEAST_POSITIONS
 #undef CONV_PARTS
+#undef CONV_PART_POSITIONS
 #undef CONV_PART_SUMS
 #define CONV_STRIP (96 << 10)    /* elements of a strip's patches, at most: 384 KB of L2 in float */
 #define CONV_POSITIONS 192       /* of a strip, at most: more of them gain nothing */
 #define CONV_LEAST_POSITIONS 24  /* of a strip, however large its patches are; four of the tallest tiles of the widest */
-#define CONV_PARTS 16            /* of a batch, at most, of CONV_POSITIONS at least: adding them up stays below 5 % */
+#define CONV_PARTS 16            /* of a batch, at most */
+#define CONV_PART_POSITIONS 512  /* of a part, at least: its sums, which L2 may not hold, are gone over a few times */
 #define CONV_PART_SUMS (4 << 20) /* elements in the sums of all parts, at most, but for two parts */
 
 typedef struct {
@@ -71,7 +73,7 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     strip = FN(least)(strip, FN(parts_of)(c->total, 8)); /* a single image has strips for several threads */
     if (strip < CONV_LEAST_POSITIONS) strip = CONV_LEAST_POSITIONS;
     c->strip = strip - strip % (strip > w->out_width ? w->out_width : 12); /* whole rows, or whole tiles */
-    int64_t sums = c->size * d->filters, parts = FN(least)(CONV_PARTS, c->total / CONV_POSITIONS);
+    int64_t sums = c->size * d->filters, parts = FN(least)(CONV_PARTS, c->total / CONV_PART_POSITIONS);
     int64_t most = CONV_PART_SUMS / sums;
     parts = FN(least)(parts, most < 2 ? 2 : most);
     c->parts = parts < 1 ? 1 : FN(least)(parts, w->rows);

@@ -49,19 +49,23 @@ static void FN(clear)(int64_t n, real *y)
     if (i < n) v_store_mask(y + i, mask_first(n - i), v_zero());
 }
 
-/* Kernel rows `rows` of `count` patches whose columns all lie within the image. `at` is where the first begins. */
+/* Kernel rows `rows` of `count` patches whose columns all lie within the image. `at` is where the first begins.
+ * Stretches of neighbouring patches overlap in the image, and one that is added to must be in the cache again before the
+ * next can be: so every few patches only, those of all kernel rows, then the ones between. */
 ALWAYS_INLINE void FN(move_inside)(const int back, const FN(patches) *p, FN(taps) rows, int64_t count, int64_t at,
                                    real *image, real *strip)
 {
     const fnn_window *w = p->w;
     const int64_t stride = w->stride_x * w->channels, n = p->segment, size = p->size;
+    const int64_t apart = back ? FN(parts_of)(n, stride) : 1;
     const vmask rest = mask_first(n % VL);
-    for (int64_t k = rows.from; k < rows.end; k++)
-        for (int64_t s = 0; s < p->segments; s++) {
-            real *from = image + at + k * p->line + s * p->step, *patch = strip + k * p->row + s * n;
-            for (int64_t i = 0; i < count; i++, from += stride, patch += size)
-                FN(move_stretch)(back, n, rest, from, patch);
-        }
+    for (int64_t first = 0; first < apart; first++)
+        for (int64_t k = rows.from; k < rows.end; k++)
+            for (int64_t s = 0; s < p->segments; s++) {
+                real *from = image + at + k * p->line + s * p->step, *patch = strip + k * p->row + s * n;
+                for (int64_t i = first; i < count; i += apart)
+                    FN(move_stretch)(back, n, rest, from + i * stride, patch + i * size);
+            }
 }
 
 /* The same for one patch of which columns lie outside of the image: 0 there. */
