@@ -109,8 +109,10 @@ static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
     fnn_gemm products[] = {FN(forward_product)(c, 1), FN(weight_product)(c, c->strip), FN(patch_product)(c, 1)};
     size_t product = 0;
     for (int i = 0; i < 3; i++) {
-        products[i].m = 1; /* what is packed in these orientations does not depend on the rows */
+        products[i].m = 1; /* in these orientations, what is packed does not depend on the rows */
         size_t wanted = FN(gemm_scratch)(&products[i], c->cx.precision, 1);
+        size_t halves = FN(lines)(96 * products[i].n, sizeof(real)); /* gemm_halves.h, for as many rows as it takes */
+        if (wanted < halves) wanted = halves;
         if (wanted > product) product = wanted;
     }
     c->lane_size = sizeof(FN(share)) + c->strip_size + product;

@@ -5,11 +5,13 @@ cdef class Conv(Op):
     kind = "conv"
     needs = "xy"
     fuses_activation = True
+    reads_feed = True
     cdef real[:, ::1] x, y, dx, dy, weight, dweight
     cdef real[::1] bias, dbias
     cdef fnn_conv dims         # window.rows is set for each batch
     cdef int64_t rows          # of the largest batch
     cdef bint has_bias, has_dx
+    cdef Feed feed             # where x is, if not in this program's memory; else None
 
     def __init__(self, b):
         self.x, self.y, self.dx, self.dy = matrix(b.x[0]), matrix(b.y), matrix(b.dx[0]), matrix(b.dy)
@@ -17,7 +19,7 @@ cdef class Conv(Op):
         self.has_bias = "bias" in b.params
         if self.has_bias:
             self.bias, self.dbias = b.params["bias"], b.grads["bias"]
-        self.has_dx = b.dx[0] is not None
+        self.has_dx, self.feed = b.dx[0] is not None, b.feeds[0]
         self.dims.window = window_of(b.x[0], b.y, b.attrs)
         self.rows = self.dims.window.rows
         self.dims.filters, self.dims.groups = self.weight.shape[1], b.attrs["groups"]
@@ -35,8 +37,8 @@ cdef class Conv(Op):
 
     cdef void forward(self, Step *s) noexcept nogil:
         self.dims.window.rows = s.rows
-        K.conv_forward(&s.cx, &self.dims, &self.x[0, 0], &self.weight[0, 0], &self.bias[0] if self.has_bias else NULL,
-                       &self.y[0, 0])
+        K.conv_forward(&s.cx, &self.dims, self.feed.rows if self.feed is not None else &self.x[0, 0],
+                       &self.weight[0, 0], &self.bias[0] if self.has_bias else NULL, &self.y[0, 0])
 
     cdef void backward(self, Step *s) noexcept nogil:
         self.dims.window.rows = s.rows
