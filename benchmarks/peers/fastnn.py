@@ -92,7 +92,6 @@ class Medium(Reduced):
 
 class Predictor(Fastnn):
     name = "fastnn predictor()"
-    threaded = False
 
     def train(self, rung, shuffle=True):
         raise Unfit

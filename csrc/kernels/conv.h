@@ -111,8 +111,6 @@ static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
     for (int i = 0; i < 3; i++) {
         products[i].m = 1; /* in these orientations, what is packed does not depend on the rows */
         size_t wanted = FN(gemm_scratch)(&products[i], c->cx.precision, 1);
-        size_t halves = FN(lines)(96 * products[i].n, sizeof(real)); /* gemm_halves.h, for as many rows as it takes */
-        if (wanted < halves) wanted = halves;
         if (wanted > product) product = wanted;
     }
     c->lane_size = sizeof(FN(share)) + c->strip_size + product;

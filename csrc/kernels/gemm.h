@@ -266,7 +266,7 @@ static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t thr
     (void)precision, (void)threads;
     int64_t packed_b = FN(least)(d->k, GEMM_STEPS) * FN(block_columns)(d->n);
     int64_t packed_a = FN(flips_nt)(d) ? d->k * FN(parts_of)(d->m, GEMM_PANEL) * GEMM_PANEL : 0;
-    int64_t half = FN(least)(d->m, 96) * d->n, most = packed_a > packed_b ? packed_a : packed_b;
+    int64_t half = FN(large_for_halves)(d) ? HALVES_ROWS * d->n : 0, most = packed_a > packed_b ? packed_a : packed_b;
     return ((size_t)(half > most ? half : most) * sizeof(real) + 63) / 64 * 64;
 }
 

@@ -16,9 +16,17 @@ typedef struct {
     const real *bias;
 } FN(halves);
 
+#undef HALVES_ROWS
+#define HALVES_ROWS 96 /* of C, fewer than these */
+
+static int FN(large_for_halves)(const fnn_gemm *d)
+{
+    return d->k >= 128 && d->n * d->k * (int64_t)sizeof(real) >= HALVES_BYTES;
+}
+
 static int FN(in_halves)(const fnn_gemm *d)
 {
-    return d->m < 96 && d->k >= 4 * d->m && d->k >= 128 && d->n * d->k * (int64_t)sizeof(real) >= HALVES_BYTES;
+    return d->m < HALVES_ROWS && d->k >= 4 * d->m && FN(large_for_halves)(d);
 }
 
 static void FN(half_chunk)(void *arg, int64_t chunk)

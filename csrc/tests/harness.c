@@ -86,7 +86,8 @@ int guards_intact(void)
     return 1;
 }
 
-static uint64_t state = 0x9E3779B97F4A7C15u;
+enum { SEED = 0x9E3779B9 };
+static uint64_t state = SEED;
 
 /* xorshift64* (Vigna 2016) */
 static uint64_t next(void)
@@ -128,6 +129,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < COUNT(suites); i++) {
         if (wanted && strcmp(wanted, suites[i].name) != 0) continue;
         long before = passed + failed;
+        state = SEED; /* a suite on its own repeats what it does among the others */
         suites[i].f32();
         suites[i].f64();
         printf("%-12s %ld checks\n", suites[i].name, passed + failed - before);

@@ -94,6 +94,17 @@ static void ref_activation(problem *q)
     for (int64_t i = 0; i < q->n; i++) q->w[q->variant % 2 ? 0 : 1][i] = activation(q->variant / 2, q->w[0][i]);
 }
 
+/* The last of them apart, since its error is larger. */
+_Static_assert(FNN_GELU + 1 == FNN_ACTIVATION_COUNT, "gelu is the last activation");
+static void run_gelu(problem *q)
+{
+    q->k->activation_forward(q->cx, FNN_GELU, alpha, q->n, q->b[0], q->b[q->variant % 2 ? 0 : 1]);
+}
+static void ref_gelu(problem *q)
+{
+    for (int64_t i = 0; i < q->n; i++) q->w[q->variant % 2 ? 0 : 1][i] = activation(FNN_GELU, q->w[0][i]);
+}
+
 /* Outputs that the activation can have, or inputs for those whose derivative asks for them. */
 static void fill_backward(problem *q)
 {
@@ -153,7 +164,8 @@ static void ref_scatter(problem *q)
     for (int64_t i = 0; i < q->n; i++) q->w[1][q->index[i / q->cols] * q->cols + i % q->cols] = q->w[0][i];
 }
 
-/* Forward: 4 units in the last place; what stands beside the relative error is for products with 1 + x (silu, gelu) and
+/* Forward: 4 units in the last place; gelu 6, in its tail: over two million points from -14 to 6 the largest error is 5.9 in
+ * double and 4.2 in float (without a fused multiply-add; with it 5.0 and 3.6), at -12, where y is 1e-31. What stands beside the relative error is for products with 1 + x (silu, gelu) and
  * sums that cancel (dx + d). */
 static const test_case cases[] = {
     {"fill", FLAT, 1, one, NULL, run_fill, ref_fill, 0, 0, 0},
@@ -162,7 +174,8 @@ static const test_case cases[] = {
     {"add", FLAT, 2, three, NULL, run_add, ref_add, 0.5, 0, 0},
     {"axpy", FLAT, 1, two, NULL, run_axpy, ref_axpy, 0.5, 2, 0},
     {"clip", FLAT, 1, one, fill_clip, run_clip, ref_clip, 0, 0, 0},
-    {"activation_forward", FLAT, 2 * FNN_ACTIVATION_COUNT, two, fill_activation, run_activation, ref_activation, 4, 0, 0},
+    {"activation_forward", FLAT, 2 * FNN_GELU, two, fill_activation, run_activation, ref_activation, 4, 0, 0},
+    {"gelu_forward", FLAT, 2, two, fill_activation, run_gelu, ref_gelu, 6, 0, 0},
     {"activation_backward", FLAT, 3 * FNN_ACTIVATION_COUNT, three, fill_backward, run_backward, ref_backward, 4, 6, 0},
     {"copy_2d", MATRIX, 4, strided, NULL, run_copy_2d, ref_copy_2d, 0.5, 0, 0},
     {"gather_rows", MATRIX, 1, two, NULL, run_gather, ref_gather, 0, 0, 0},

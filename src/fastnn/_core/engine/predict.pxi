@@ -55,7 +55,8 @@ cdef class Predictor:
     """One small batch, from an array to an array, without a detour.
 
     Takes a C-contiguous array of the network's own dtype and shape; for anything else, and when another thread is inside,
-    `attempt` returns None and the caller goes the general way; a call goes it itself, by `general(x, out)`.
+    `attempt` returns None and the caller goes the general way; a call goes it itself, by `general(x, out)`, and takes a
+    single sample too.
     """
     cdef public object general
     cdef Program program
@@ -75,27 +76,28 @@ cdef class Predictor:
         self.empty, self.dtype = numpy.empty, numpy.dtype(PRECISION)
         self.code = b"f" if sizeof(real) == 4 else b"d"
 
-    cdef bint fits(self, Py_buffer *view, int64_t rows, tuple shape) noexcept:
-        cdef int i
+    cdef int64_t rows_in(self, Py_buffer *view, tuple shape, bint single) noexcept:
+        """Rows of that shape in an array, 1 for a single sample where that is allowed; 0 where it does not fit."""
+        cdef Py_ssize_t i, axes = len(shape), batch = view.ndim - axes
         if view.itemsize != sizeof(real) or view.format == NULL or view.format[0] != self.code or view.format[1] != 0:
-            return False
-        if view.ndim != len(shape) + 1 or view.shape[0] < 1 or view.shape[0] > rows:
-            return False
-        for i in range(1, view.ndim):
-            if view.shape[i] != <Py_ssize_t>shape[i - 1]:
-                return False
-        return True
+            return 0
+        if batch != 1 and (batch != 0 or not single):
+            return 0
+        for i in range(axes):
+            if view.shape[batch + i] != <Py_ssize_t>shape[i]:
+                return 0
+        return view.shape[0] if batch else 1
 
     def __call__(self, x, out=None):
         """The prediction for one sample; x is (...) or (1, ...), and so is the result (and `out`)."""
-        result = self.take(x, out)
+        result = self.take(x, out, True)
         return self.general(x, out) if result is None else result
 
     def attempt(self, X, out=None):
         """The prediction for X, or None where X, out or the moment call for the general way."""
-        return self.take(X, out)
+        return self.take(X, out, False)
 
-    cdef take(self, X, out):
+    cdef take(self, X, out, bint single):
         cdef Py_buffer source, target
         cdef int64_t rows = 0, bad = -1
         if self.busy:
@@ -105,16 +107,19 @@ cdef class Predictor:
         except (TypeError, ValueError, BufferError):
             return None
         try:
-            if not self.fits(&source, self.x.shape[0], self.shape):
+            rows = self.rows_in(&source, self.shape, single)
+            if rows < 1 or rows > self.x.shape[0]:
                 return None
-            rows = source.shape[0]
-            result = self.empty((rows, *self.output_shape), self.dtype) if out is None else out
+            single = source.ndim == len(self.shape)
+            result = out
+            if out is None:
+                result = self.empty(self.output_shape if single else (rows, *self.output_shape), self.dtype)
             try:
                 PyObject_GetBuffer(result, &target, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | PyBUF_WRITABLE)
             except (TypeError, ValueError, BufferError):
                 return None
             try:
-                if not self.fits(&target, rows, self.output_shape) or target.shape[0] != rows:
+                if self.rows_in(&target, self.output_shape, single) != rows or target.ndim - len(self.output_shape) == single:
                     return None
                 K.first_nonfinite(&self.program.step.cx, rows * self.x.shape[1], <const real *>source.buf, &bad)
                 if bad >= 0:
