@@ -16,6 +16,8 @@ class Op:
     kind: ClassVar[str]
     needs: ClassVar[str]
     identity_in_predict: ClassVar[bool]
+    reads_feed: ClassVar[bool]
+    updates: ClassVar[tuple[str, ...]]
     fuses_activation: ClassVar[bool]
     def set_scratch(self, threads: int, precision: int) -> int: ...
 
