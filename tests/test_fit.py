@@ -649,3 +649,39 @@ def test_predict_prints_nothing(capfd):
     net.predictor()(X[0])
     net.evaluate(X, Y)
     assert capfd.readouterr() == ("", "")
+
+
+WIDE = RANDOM.standard_normal((70, 150))
+
+
+FUSED = [fnn.SGD(0.001, momentum=0.9), fnn.RMSprop(0.001, centered=True), fnn.Adagrad(), fnn.AdamW()]
+
+
+@pytest.mark.parametrize("optimizer", FUSED)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_fused_rule_gives_the_same_bits(optimizer, dtype):
+    """Large weights are updated as their gradient is summed, unless a callback may look at the gradients."""
+
+    def trained(callbacks, threads):
+        net = network(fnn.Dense(130, "relu"), fnn.Dense(130, "tanh"), fnn.Dense(1), dtype=dtype, optimizer=optimizer)
+        history = net.fit(WIDE, WIDE[:, 0], epochs=3, batch_size=32, verbose=0, callbacks=callbacks, threads=threads)
+        return net.params.copy(), history["loss"]
+
+    params, losses = trained([fnn.LambdaCallback(on_batch_end=lambda *_: None)], 1)
+    assert np.isfinite(losses).all() and losses[0] != losses[-1]
+    for threads in (1, 2, 3):
+        found = trained([], threads)
+        assert np.array_equal(found[0], params) and found[1] == losses
+
+
+def test_gradients_stay_for_those_who_may_look():
+    net = network(fnn.Dense(130, "relu"), fnn.Dense(1))
+    net.fit(WIDE, WIDE[:, 0], epochs=1, verbose=0)
+    expected = net.loss_and_gradients(WIDE, WIDE[:, 0])[1]["layers.0.weight"].copy()
+    net.grads[:] = np.nan
+    net.train_on_batch(WIDE, WIDE[:, 0])
+    assert np.array_equal(net.grads[: expected.size].reshape(expected.shape), expected)
+    seen = []
+    watch = fnn.LambdaCallback(on_epoch_end=lambda *_: seen.append(net.grads.copy()))
+    net.fit(WIDE, WIDE[:, 0], epochs=1, verbose=0, callbacks=[watch])
+    assert np.isfinite(seen[0]).all() and not np.array_equal(seen[0][: expected.size], expected.ravel())

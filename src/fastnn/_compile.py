@@ -97,7 +97,7 @@ def compile_program(
         plan.open_windows()
     outside = (*graph.inputs, *graph.outputs) if mode == "predictor" else ()
     arrays = plan.allocate(batch, memory, training, outside)
-    fused = plan.fused_updates(rule) if rule is not None and rule.elementwise else {}
+    fused = plan.fused_updates(rule) if rule is not None and rule.fuses else {}
     ops = plan.bind(memory, arrays, training, fused)
 
     penalties = memory.penalties(training) if heads else []
@@ -426,10 +426,10 @@ class Memory:
 class Rule:
     """An optimizer over the flat vectors of a network, whose slots it makes where they are missing."""
 
-    def __init__(self, memory, optimizer):
+    def __init__(self, memory, optimizer, keeps_gradients):
         self.memory, self.optimizer = memory, optimizer
         self.slots = memory.engine.OPTIMIZERS[optimizer.update][1]
-        self.elementwise = optimizer.clip_norm is None and optimizer.clip_value is None
+        self.fuses = not keeps_gradients and optimizer.clip_norm is None and optimizer.clip_value is None
         for slot in self.slots:
             if slot not in memory.slots:
                 memory.slots[slot] = aligned_vector(memory.params.size, memory.dtype)

@@ -76,6 +76,7 @@ class Trainer:
         return self.state.take(
             mode, self.batch, losses=self.network.losses, targets=s.kinds, weighted=bool(s.weights),
             record=bool(self.network.metrics), optimizer=optimizer, threads=self.threads,
+            keeps_gradients=bool(self.callbacks.callbacks),
         )  # fmt: skip
 
     def _bind(self, compiled):

@@ -44,16 +44,20 @@ class State:
             self._generation += 1
             self._free.clear()
 
-    def take(self, mode, batch, *, losses=(), targets=(), weighted=False, record=False, optimizer=None, threads=1):
-        """A program for one caller; `give` it back. `targets` holds (kind, shape) for each output."""
+    def take(self, mode, batch, *, losses=(), targets=(), weighted=False, record=False, optimizer=None,
+             keeps_gradients=True, threads=1):
+        """A program for one caller; `give` it back. `targets` holds (kind, shape) for each output.
+
+        keeps_gradients: whether all gradients of a training step are stored, for whoever may read them after it.
+        """
         settings = () if optimizer is None else tuple(
             (name, value) for name, value in optimizer.config().items() if name != "learning_rate"
         )  # fmt: skip
-        key = (self._generation, mode, batch, targets, weighted, record, settings)
+        key = (self._generation, mode, batch, targets, weighted, record, settings, keeps_gradients)
         with self._lock:
             compiled = next((self._free.pop(i)[1] for i, (known, _) in enumerate(self._free) if known == key), None)
         if compiled is None:
-            compiled = self._compile(mode, batch, losses, targets, weighted, record, optimizer)
+            compiled = self._compile(mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients)
         compiled.program.set_threads(threads)
         return key, compiled
 
@@ -65,12 +69,12 @@ class State:
                 self._free.append(taken)
                 del self._free[:-KEPT]
 
-    def _compile(self, mode, batch, losses, targets, weighted, record, optimizer):
+    def _compile(self, mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients):
         heads = [
             _compile.Head(loss, output, Value(shape, kind))
             for loss, output, (kind, shape) in zip(losses, self.graph.outputs, targets, strict=True)
         ] if losses else []  # fmt: skip
-        rule = None if optimizer is None else _compile.Rule(self.memory, optimizer)
+        rule = None if optimizer is None else _compile.Rule(self.memory, optimizer, keeps_gradients)
         return _compile.compile_program(
             self.graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record,
             precision=self.precision, seed=self.seed, rule=rule,

@@ -523,7 +523,11 @@ class Network:
 
     @property
     def grads(self) -> Reals:
-        """The gradients of the last training step or `loss_and_gradients`, laid out as `params`."""
+        """The gradients of the last `train_on_batch` or `loss_and_gradients`, laid out as `params`.
+
+        In a callback those of the last step. A `fit` without callbacks uses the gradients of large weights up as it
+        sums them, and leaves theirs here as they were.
+        """
         return self._built().memory.grads
 
     def get_weights(self) -> dict[str, Reals]:
