@@ -39,3 +39,20 @@ class Peer:
     def steps(self, rung):
         """Of one call of what `train` returns. An epoch; rung.epochs of them where the library has a call for that."""
         return rung.steps
+
+
+class Reduced:
+    """Beside a Peer: reduced precision, which is measured where products are most of the work."""
+
+    def train(self, rung, shuffle=True):
+        if not rung.wide:
+            raise Unfit
+        return super().train(rung, shuffle)
+
+    def predict(self, rung):
+        raise Unfit
+
+    def product(self, product):
+        if not product.square:
+            raise Unfit
+        return super().product(product)

@@ -4,7 +4,7 @@ from contextlib import redirect_stdout
 from functools import partial
 from io import StringIO
 
-from .base import EPSILON, LEARNING_RATE, THREADS, Peer, Unfit
+from .base import EPSILON, LEARNING_RATE, THREADS, Peer, Reduced, Unfit
 
 
 class Fastnn(Peer):
@@ -63,29 +63,12 @@ class Fastnn(Peer):
         return {"": make}
 
 
-class Reduced(Fastnn):
-    """Products of bfloat16 parts, where they are most of the work."""
-
-    def train(self, rung, shuffle=True):
-        if not rung.wide:
-            raise Unfit
-        return super().train(rung, shuffle)
-
-    def predict(self, rung):
-        raise Unfit
-
-    def product(self, product):
-        if not product.square:
-            raise Unfit
-        return super().product(product)
-
-
-class High(Reduced):
+class High(Reduced, Fastnn):
     name = "fastnn high"
     precision = "high"
 
 
-class Medium(Reduced):
+class Medium(Reduced, Fastnn):
     name = "fastnn medium"
     precision = "medium"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from machine import has_feature
 
-from .base import BETAS, EPSILON, LEARNING_RATE, THREADS, Peer, Unfit
+from .base import BETAS, EPSILON, LEARNING_RATE, THREADS, Peer, Reduced, Unfit
 
 
 def ready():
@@ -171,7 +171,7 @@ class TorchCompile(TorchEager):
         raise Unfit
 
 
-class TorchMedium(TorchEager):
+class TorchMedium(Reduced, TorchEager):
     """Eager with products of bfloat16, to be compared with fastnn's "medium"."""
 
     name = "PyTorch medium"
@@ -183,16 +183,3 @@ class TorchMedium(TorchEager):
             raise Unfit("its products are float32 on this CPU")
         torch.set_float32_matmul_precision("medium")
         return torch.__version__
-
-    def train(self, rung, shuffle=True):
-        if not rung.wide:
-            raise Unfit
-        return super().train(rung, shuffle)
-
-    def predict(self, rung):
-        raise Unfit
-
-    def product(self, product):
-        if not product.square:
-            raise Unfit
-        return super().product(product)

@@ -5,8 +5,8 @@
  * slower; gemm_pack.h has the copies for when it is. Where C has few rows or few columns, another way round is faster:
  * as dot products (gemm_dot.h), or as C^T (gemm_flip.h).
  *
- * How C is shared out among threads cannot be seen in the result: an element is one chain over k wherever its tile lies
- * (gemm_tile.h says when it is not, and then it depends on m alone). */
+ * How C is shared out among threads cannot be seen in the result: an element is one chain over k wherever its tile lies,
+ * or several where the dims alone ask for that (gemm_tile.h, gemm_halves.h). */
 #include "../pool.h"
 
 #include "gemm_dot.h"
