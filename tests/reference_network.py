@@ -243,8 +243,9 @@ def rows_of(array):
 
 def nodes_of(net):
     """(input nodes, output nodes) of any network; layers in sequence become nodes here."""
-    if net._inputs is not None:
-        return net._inputs, net._outputs
+    structure = net._structure
+    if structure.inputs is not None:
+        return structure.inputs, structure.outputs
     x = node = Input(1)  # its shape is not looked at
     for one in net.layers:
         node = one(node)
@@ -260,10 +261,10 @@ def forward(net, run, inputs, fused=()):
 
     def visit(node):
         if node not in values:
-            sources = node.inputs if isinstance(node.inputs, list) else [node.inputs]
+            sources, layer = node.call.sources, node.call.layer
             arrays = [visit(source) for source in sources]
             logits = node in outputs and outputs.index(node) in fused
-            values[node], pullback = call(run, node.layer, paths[id(node.layer)], *arrays, logits=logits)
+            values[node], pullback = call(run, layer, paths[id(layer)], *arrays, logits=logits)
             tape.append((node, sources, pullback))
         return values[node]
 
@@ -294,7 +295,7 @@ def loss_and_gradients(net, X, y, sample_weight=None, weights=None, masks=None):
     fused = [
         i
         for i, (loss, node) in enumerate(zip(losses, nodes, strict=True))
-        if loss.name in reference.FUSED and activation_of(node.layer)[0] == reference.FUSED[loss.name]
+        if loss.name in reference.FUSED and activation_of(node.call.layer)[0] == reference.FUSED[loss.name]
     ]
     outputs, pull = forward(net, run, X if isinstance(X, list) else [X], fused)
     total, gradients = penalties(net, run), []

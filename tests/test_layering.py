@@ -25,7 +25,7 @@ SHELVES = [
     {"fastnn._graph", "fastnn._memory", "fastnn._compile"},
     {"fastnn.initializers", "fastnn.layers", "fastnn.losses", "fastnn.metrics", "fastnn.optimizers"},
     {"fastnn._terminal", "fastnn.plot", "fastnn.datasets"},
-    {"fastnn._programs", "fastnn._samples", "fastnn._summary", "fastnn._progress", "fastnn._nodes"},
+    {"fastnn._programs", "fastnn._samples", "fastnn._summary", "fastnn._progress", "fastnn._structure"},
     {"fastnn._threadpoolctl"},
     {"fastnn.callbacks", "fastnn.history"},
     {"fastnn._fit", "fastnn._predictor"},

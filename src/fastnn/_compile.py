@@ -29,10 +29,13 @@ FUSED_UPDATE = 16384  # elements of a weight: smaller ones are in the nearest ca
 class Binding:
     """What an op is made from: its arrays and attributes; `adds` and `param_adds`: where it must add to a gradient.
 
-    updates: ops of the optimizer's rule that it applies itself, by role; feeds: the feed in whose array an input lies.
+    state: arrays that are no parameters, by role; updates: ops of the optimizer's rule that it applies itself, by role;
+    feeds: the feed in whose array an input lies.
     """
 
-    __slots__ = ("x", "dx", "y", "dy", "adds", "params", "grads", "param_adds", "updates", "feeds", "attrs", "number")
+    __slots__ = (
+        "x", "dx", "y", "dy", "adds", "params", "grads", "param_adds", "state", "updates", "feeds", "attrs", "number",
+    )  # fmt: skip
 
 
 class Head:
@@ -104,6 +107,8 @@ def compile_program(
     forward = [*ops.values()] if training else [*ops.values(), *penalties]
     backward = [ops[node] for node in reversed(plan.nodes) if plan.has_backward(node)] if training else []
     update = [*penalties, *([] if rule is None else rule.update(fused))] if training else []
+    if rule is not None:
+        update += [follower for op in ops.values() for follower in op.update_ops()]
 
     done = Compiled()
     done.program = memory.engine.Program(
@@ -212,7 +217,9 @@ class _Plan:
                 continue
             output = Value(maker.output.shape, base=node.output)  # a Reshape may stand between the two
             attrs = {**maker.attrs, **node.attrs}
-            joined[maker] = OpRecord(maker.kind, maker.inputs, output, maker.params, attrs, maker.where, maker.number)
+            joined[maker] = OpRecord(
+                maker.kind, maker.inputs, output, maker.params, maker.state, attrs, maker.where, maker.number
+            )
             joined[node] = None
         self.nodes = [joined.get(node, node) for node in self.nodes if joined.get(node, node) is not None]
 
@@ -357,6 +364,7 @@ class _Plan:
             b.param_adds = {role: self.adds.get((node, role), False) for role in node.params}
             b.updates = {role: fused[param] for role, param in node.params.items() if param in fused}
             b.feeds = [ops.get(self.windows.get(self.root(value))) for value in node.inputs]
+            b.state = {role: param.view(memory.state) for role, param in node.state.items()}
             b.attrs, b.number = node.attrs, node.number
             ops[node] = self.ops[node.kind](b)
         return ops
@@ -387,9 +395,9 @@ _MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os
 
 
 class Memory:
-    """The flat vectors of a network: parameters, gradients, and the optimizer's slots of the same layout."""
+    """The flat vectors of a network: parameters, gradients, the optimizer's slots of the same layout; and state."""
 
-    __slots__ = ("graph", "dtype", "engine", "params", "grads", "slots")
+    __slots__ = ("graph", "dtype", "engine", "params", "grads", "slots", "state")
 
     def __init__(self, graph, dtype):
         self.graph, self.dtype = graph, dtype
@@ -398,12 +406,22 @@ class Memory:
         self.params = aligned_vector(graph.size, dtype)
         self.grads = aligned_vector(graph.size, dtype)
         self.slots: dict[str, np.ndarray] = {}
+        self.state = aligned_vector(graph.state_size, dtype)
 
     def initialize(self, seed):
         """Draws every parameter from its initializer; parameter i has a random stream of its own."""
         for i, param in enumerate(self.graph.params.values()):
             key = seed & (2**64 - 1), STREAM_INIT << 60 | i
             param.view(self.params)[...] = param.init(param.shape, self.dtype, key)
+        for param in self.graph.states.values():
+            param.view(self.state)[...] = param.init
+
+    def named(self) -> dict:
+        """{name: view} of every parameter and all state."""
+        return {
+            **{name: param.view(self.params) for name, param in self.graph.params.items()},
+            **{name: param.view(self.state) for name, param in self.graph.states.items()},
+        }
 
     def penalties(self, training):
         """Ops for the penalties of the parameters that have one."""

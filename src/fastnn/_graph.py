@@ -4,6 +4,8 @@ Layers write it in their `plan`; the compiler reads it. It holds no arrays and n
 sample: the batch axis is never written down. Ops are named by their kind, the engine's own names.
 """
 
+from __future__ import annotations
+
 from math import prod
 
 from .errors import ShapeError
@@ -12,15 +14,17 @@ MAX_ELEMENTS = 2**48  # of one value or parameter: sizes in bytes stay far below
 
 
 class Value:
-    """What flows between ops: an array of one sample's `shape`, of reals or of ids (int32).
+    """What flows between ops: an array of one sample's `shape`, of reals or of ids below `limit`.
 
-    `base` is the value whose memory this one shares under another shape, or None.
+    `base` is the value whose memory this one shares under another shape, or None. `timed`: the first axis is known to
+    be time. `mask` is then None, where all steps count, or a value (steps,) of 1 for a step and 0 for padding.
     """
 
-    __slots__ = ("shape", "kind", "base")
+    __slots__ = ("shape", "kind", "base", "limit", "timed", "mask")
 
     def __init__(self, shape, kind="real", base=None):
         self.shape, self.kind, self.base = tuple(shape), kind, base
+        self.limit, self.timed, self.mask = None, False, None
 
     @property
     def root(self):
@@ -33,7 +37,7 @@ class Value:
 
 
 class Param:
-    """A stretch of the flat parameter vector, with what initializes and restrains it."""
+    """A stretch of the flat vector of parameters, or of state, with what initializes and restrains it."""
 
     __slots__ = ("name", "shape", "offset", "init", "l1", "l2", "max_norm")
 
@@ -55,13 +59,13 @@ class Param:
 
 
 class OpRecord:
-    """One op: kind, input values, output value, parameters by role, attributes, and the layer that asked for it."""
+    """One op: kind, inputs, output, parameters and state by role, attributes, and the layer that asked for it."""
 
-    __slots__ = ("kind", "inputs", "output", "params", "attrs", "where", "number")
+    __slots__ = ("kind", "inputs", "output", "params", "state", "attrs", "where", "number")
 
-    def __init__(self, kind, inputs, output, params=None, attrs=None, where="", number=0):
+    def __init__(self, kind, inputs, output, params=None, state=None, attrs=None, where="", number=0):
         self.kind, self.inputs, self.output = kind, tuple(inputs), output
-        self.params, self.attrs = params or {}, attrs or {}
+        self.params, self.state, self.attrs = params or {}, state or {}, attrs or {}
         self.where, self.number = where, number
 
     @property
@@ -85,32 +89,65 @@ class LayerRecord:
 
 
 class Graph:
-    """Builder and record of a network's computation."""
+    """Builder and record of a network's computation.
 
-    def __init__(self):
+    known: the graph whose parameters and state this one uses, which then makes none of its own.
+    stream_length: for a graph that takes one time step after another, the most steps it will take; else None.
+    """
+
+    def __init__(self, known: Graph | None = None, stream_length: int | None = None):
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
         self.ops: list[OpRecord] = []
-        self.params: dict[str, Param] = {}
+        self.params: dict[str, Param] = {} if known is None else known.params
+        self.states: dict[str, Param] = {} if known is None else known.states
         self.layers: list[LayerRecord] = []
-        self.size = 0  # elements of the flat parameter vector
+        self.size = 0 if known is None else known.size  # elements of the flat parameter vector
+        self.state_size = 0 if known is None else known.state_size
+        self._stream_length = stream_length
+        self.bounded = False  # whether what a stream remembers has an end
+        self._is_copy = known is not None
         self._path: list[str] = []
         self._layer = None
+        self._id_readers: set = set()
 
     # -- what layers call ------------------------------------------------------------------------------------------
 
-    def op(self, kind, inputs, shape, params=None, **attrs) -> Value:
-        """Adds an op and returns its output, a new value of `shape`."""
-        return self._record(kind, inputs, self._checked(Value(shape)), params, attrs)
+    @property
+    def streaming(self) -> bool:
+        """Whether samples are single time steps, and ops remember the steps before."""
+        return self._stream_length is not None
 
-    def input(self, shape) -> Value:
-        """A new input of the network; a layer that reads ids sets its `kind`."""
-        self.inputs.append(self._checked(Value(shape)))
-        return self.inputs[-1]
+    @property
+    def stream_length(self) -> int:
+        """The most steps of the stream, for layers that keep something of each step."""
+        self.bounded = True
+        return self._stream_length
+
+    def op(self, kind, inputs, shape, params=None, state=None, **attrs) -> Value:
+        """Adds an op and returns its output, a new value of `shape`."""
+        return self._record(kind, inputs, self._checked(Value(shape)), params, state, attrs)
+
+    def input(self, shape, mask=None) -> Value:
+        """A new input of the network, real until a layer reads it as ids; with a mask, of sequences."""
+        value = self._checked(Value(shape))
+        value.timed, value.mask = self.streaming or mask is not None, mask
+        self.inputs.append(value)
+        return value
+
+    def read_ids(self, value, limit):
+        """Makes an input one of ids from 0 to limit - 1, for the current layer, which looks them up."""
+        value = value.root
+        if value not in self.inputs:
+            raise ShapeError(f"{self.where()} reads ids (whole numbers): it stands first, on an input of the network")
+        if any(value in (given.root for given in op.inputs) for op in self.ops if op.where not in self._id_readers):
+            raise ShapeError(f"{self.where()} reads ids from an input that another layer reads as numbers")
+        value.kind, value.limit = "ids", min(limit, value.limit or limit)
+        self._id_readers.add(self.where())
 
     def write(self, kind, inputs, output, **attrs) -> Value:
         """Adds an op that writes a part of a value that exists."""
-        return self._record(kind, inputs, output, None, attrs)
+        return self._record(kind, inputs, output, None, None, attrs)
 
     def value(self, shape) -> Value:
         """A new value that ops will write in parts."""
@@ -118,36 +155,74 @@ class Graph:
 
     def reshape(self, value, shape) -> Value:
         """The same memory under another shape."""
-        return Value(shape, value.kind, value)
+        view = Value(shape, value.kind, value)
+        _keep_time(view, [value])
+        return view
+
+    def masked(self, inputs, mask, where):
+        """The input of a layer, of several the last, with a mask that a call gave it."""
+        *others, value = inputs if isinstance(inputs, list) else [inputs]
+        if mask.shape != value.shape[:1] or mask.kind != "real":
+            raise ShapeError(f"{where}: a mask of {value.shape[0]} steps has shape {value.shape[:1]}, got {mask.shape}")
+        if mask.root not in self.inputs:
+            raise ShapeError(f"{where}: a mask is an input of the network, fnn.Input({value.shape[0]})")
+        view = Value(value.shape, value.kind, value)
+        view.timed, view.mask = True, mask
+        return [*others, view] if others else view
 
     def param(self, role, shape, init, **restraints) -> Param:
         """A parameter of the current layer; a layer that is called again gets the one it has."""
-        name = ".".join((*self._path, role))
-        if name in self.params:
-            known = self.params[name]
-            if known.shape != tuple(shape):
-                shapes = f"its {role} has shape {known.shape}, this call needs {tuple(shape)}"
-                raise ShapeError(f"{self.where()} is shared: {shapes}")
-            return known
-        found = Param(name, shape, self.size, init, **restraints)
-        self._checked(found)
-        self.params[name] = found
-        self.size += found.size
-        return found
+        return self._named(self.params, role, lambda name: Param(name, shape, self.size, init, **restraints))
 
-    def layer(self, layer, path, inputs) -> Value:
-        """Plans `layer` under `path` ("layers.2"), with one value or a list of values as its input."""
+    def state(self, role, shape, value) -> Param:
+        """State of the current layer that is no parameter, as running statistics: saved with it, not trained.
+
+        value: the number that it starts with.
+        """
+        return self._named(self.states, role, lambda name: Param(name, shape, self.state_size, value))
+
+    def known(self, role) -> Param | None:
+        """The current layer's parameter of that role, if it has it already: its shape may be what a stream goes by."""
+        return self.params.get(".".join((*self._path, role)))
+
+    def _named(self, found, role, make):
+        name = ".".join((*self._path, role))
+        new = make(name)
+        if name in found:
+            if found[name].shape != new.shape:
+                shapes = f"its {role} has shape {found[name].shape}, this call needs {new.shape}"
+                raise ShapeError(f"{self.where()} is shared: {shapes}")
+            return found[name]
+        if self._is_copy:
+            raise ShapeError(f"{self.where()} has no {role} in the network as it was built")
+        self._checked(new)
+        found[name] = new
+        if found is self.params:
+            self.size += new.size
+        else:
+            self.state_size += new.size
+        return new
+
+    def layer(self, layer, path, inputs, several=False, **named):
+        """Plans `layer` under `path` ("layers.2"), with one value or a list of values as its input.
+
+        named: further values by the names that the layer's call takes; several: whether it may return a list of values.
+        """
         outer, size, ops = self._layer, self.size, len(self.ops)
         self._path.append(path)
         self._layer = layer
         row = LayerRecord(".".join(self._path), layer, len(self._path) - 1)
         self.layers.append(row)
         try:
-            output = layer.plan(self, inputs)
+            self._check_time(layer, inputs)
+            output = layer.plan(self, inputs, **named)
+            if isinstance(output, list) and not several:
+                raise ShapeError(f"{self.where()} returns several values: call it on what fnn.Input(...) returned")
         finally:
             self._path.pop()
             self._layer = outer
-        row.shape, row.params, row.ops = output.shape, self.size - size, self.ops[ops:]
+        row.shape = (output[0] if isinstance(output, list) else output).shape
+        row.params, row.ops = self.size - size, self.ops[ops:]
         return output
 
     def where(self) -> str:
@@ -178,6 +253,28 @@ class Graph:
             raise MemoryError(f"{self.where()}: {thing.shape} has {thing.size} elements, more than any memory holds")
         return thing
 
-    def _record(self, kind, inputs, output, params, attrs) -> Value:
-        self.ops.append(OpRecord(kind, inputs, output, params, attrs, self.where(), len(self.ops)))
+    def _check_time(self, layer, inputs):
+        values = inputs if isinstance(inputs, list) else [inputs]
+        if layer.keeps_time or not any(value.timed for value in values):
+            return
+        why = "be streamed step by step" if self.streaming else "take sequences of different lengths"
+        raise ShapeError(
+            f"{self.where()} mixes time steps, so it cannot {why}; a layer that ends the sequence, as LSTM(...), may "
+            "stand before it"
+        )
+
+    def _record(self, kind, inputs, output, params, state, attrs) -> Value:
+        where = self.where()
+        if where not in self._id_readers and any(value.root.kind == "ids" for value in inputs):
+            raise ShapeError(f"{where} reads numbers, and this input holds ids; put an Embedding between")
+        self.ops.append(OpRecord(kind, inputs, output, params, state, attrs, where, len(self.ops)))
+        _keep_time(output, inputs)
         return output
+
+
+def _keep_time(output, inputs):
+    """Hands the knowledge of which axis is time, and which steps count, from the inputs on to an output that has it."""
+    for value in inputs:
+        if value.timed and len(output.shape) > 1 and output.shape[0] == value.shape[0]:
+            output.timed = True
+            output.mask = output.mask or value.mask

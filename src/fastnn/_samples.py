@@ -48,17 +48,20 @@ def several(values, count, name):
     return list(values)
 
 
-def read_inputs(X, shapes, dtype, where, checked_later=False):
-    """Checked input arrays; `shapes` has a shape or None for each input.
+def read_inputs(X, values, dtype, where, checked_later=False):
+    """Checked input arrays; `values` has what the graph says of each input, or None.
 
     checked_later: a program will look for NaN and infinities where an array is taken as it is.
     """
-    arrays = several(X, len(shapes), "X")
+    arrays = several(X, len(values), "X")
     names = ["X"] if len(arrays) == 1 else [f"X[{i}]" for i in range(len(arrays))]
     checked = [
-        _data.features(array, shape, dtype, name=name, where=where, checked_later=checked_later)
-        for array, shape, name in zip(arrays, shapes, names, strict=True)
-    ]
+        _data.features(
+            array, value and value.shape, dtype, name=name, where=where, checked_later=checked_later,
+            integer=value is not None and value.kind == "ids", limit=value and value.limit,
+        )
+        for array, value, name in zip(arrays, values, names, strict=True)
+    ]  # fmt: skip
     for name, array in zip(names, checked, strict=True):
         if len(array) != len(checked[0]):
             raise ShapeError(f"{name} has {len(array)} samples, {names[0]} has {len(checked[0])}")
@@ -67,7 +70,7 @@ def read_inputs(X, shapes, dtype, where, checked_later=False):
 
 def read_samples(X, y, graph, losses, dtype, where, sample_weight=None, class_weight=None) -> Samples:
     """Everything that a pass with a loss needs, checked."""
-    inputs = read_inputs(X, [value.shape for value in graph.inputs], dtype, where)
+    inputs = read_inputs(X, graph.inputs, dtype, where)
     n = len(inputs[0])
     shapes = [value.shape for value in graph.outputs]
     names = ["y"] if len(shapes) == 1 else [f"y[{i}]" for i in range(len(shapes))]

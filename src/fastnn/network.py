@@ -16,12 +16,10 @@ import numpy as np
 from . import _fit, _programs, _samples
 from ._compile import PRECISIONS
 from ._data import boolean, fraction, non_negative_int, positive_int, sample_shape, weight
-from ._graph import Graph
-from ._nodes import layers_of, nodes_of, plan_node
+from ._structure import Structure
 from ._summary import summary_table
 from ._threadpoolctl import register_if_imported
 from .errors import NotFittedError, ShapeError, unknown_name
-from .layers.base import Input, Layer, Node
 from .losses import DEFAULTS, Loss
 from .metrics import Metric
 from .optimizers import Optimizer
@@ -33,6 +31,7 @@ if TYPE_CHECKING:
 
     from ._typing import CallbacksLike, LossLike, MetricLike, OptimizerLike, Reals, Shape
     from .history import History
+    from .layers.base import Input, Layer, Node
 
 DTYPES = {"float32": np.dtype("float32"), "float64": np.dtype("float64")}
 
@@ -78,7 +77,9 @@ class Network:
         precision: str = "highest",
         seed: int | None = None,
     ) -> None:
-        self._set_structure(layers, inputs, outputs, input_shape)
+        self._structure = Structure(layers, inputs, outputs)
+        if outputs is not None and input_shape is not None:
+            raise TypeError("input_shape belongs to a list of layers; with inputs= each Input has its shape")
         self.dtype = _dtype(dtype)
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
@@ -94,30 +95,15 @@ class Network:
         self.optimizer = optimizer
         self.metrics = metrics
         self.input_shape = None if input_shape is None else sample_shape(input_shape, "input_shape")
-        if self.input_shape is not None or self._inputs is not None:
+        if self.input_shape is not None or outputs is not None:
             self.build(self.input_shape)
 
     # ---- what it is made of ------------------------------------------------------------------------------------------
 
-    def _set_structure(self, layers, inputs, outputs, input_shape):
-        if (layers is None) == (outputs is None) or (inputs is None) != (outputs is None):
-            raise TypeError("Network takes either a list of layers, or inputs= and outputs=")
-        self._inputs = self._outputs = None
-        if outputs is not None:
-            if input_shape is not None:
-                raise TypeError("input_shape belongs to a list of layers; with inputs= each Input has its shape")
-            self._inputs, self._outputs = nodes_of(inputs, "inputs", Input), nodes_of(outputs, "outputs", Node)
-            self.layers = layers_of(self._outputs, self._inputs)
-            return
-        if isinstance(layers, Layer):
-            layers = [layers]
-        if not isinstance(layers, (list, tuple)) or not layers:
-            raise TypeError(f"layers: expected a list of layers, got {layers!r}")
-        for i, layer in enumerate(layers):
-            if not isinstance(layer, Layer):
-                fix = f"; write fnn.{layer.__name__}(...)" if isinstance(layer, type) else ""
-                raise TypeError(f"layers[{i}]: expected a layer, got {layer!r}{fix}")
-        self.layers = list(layers)
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers, in the order in which they first run."""
+        return self._structure.layers
 
     @property
     def loss(self) -> Loss | list[Loss | None] | None:
@@ -161,20 +147,6 @@ class Network:
         with self._exclusively():
             self._metrics = checked
 
-    def _plan(self, shapes) -> Graph:
-        """The graph for inputs of these shapes."""
-        g = Graph()
-        if self._inputs is None:
-            x = g.input(shapes[0])
-            for i, layer in enumerate(self.layers):
-                x = g.layer(layer, f"layers.{i}", x)
-            g.outputs = [x]
-        else:
-            paths = {layer: f"layers.{i}" for i, layer in enumerate(self.layers)}
-            values = {node: g.input(node.shape) for node in self._inputs}
-            g.outputs = [plan_node(g, node, values, paths) for node in self._outputs]
-        return g
-
     def _resolve_losses(self, graph, loss) -> list[Loss]:
         """The loss of each output, its default taken from the last activation, checked against it."""
         given = loss if isinstance(loss, list) else [loss] * len(graph.outputs)
@@ -208,16 +180,15 @@ class Network:
             if shape is not None and known != [shape]:
                 raise ShapeError(f"the network was built for samples of shape {known[0]}, not {shape}")
             return self
-        if shape is None and self._inputs is None:
+        shapes = self._structure.shapes(shape)
+        if None in shapes:
             raise ValueError("build needs the shape of one sample, without the batch axis")
-        self._commit(self._draft([shape]))
+        self._commit(self._draft(shapes))
         return self
 
     def _draft(self, shapes) -> _programs.State:
         """A state for these input shapes; the network is not changed."""
-        graph = self._plan(shapes)
-        if len({value.root for value in graph.outputs}) < len(graph.outputs):
-            raise ValueError("outputs: the same value is listed twice")
+        graph = self._structure.plan(shapes)
         self._resolve_losses(graph, self._loss)
         return _programs.State(graph, self.dtype, self.precision, self._seed)
 
@@ -251,7 +222,7 @@ class Network:
         return self._draft([array.shape[1:]])
 
     def _where(self):
-        return f"layers.0 ({type(self.layers[0]).__name__})" if self._inputs is None else "the network"
+        return self._structure.reader
 
     def _samples(self, state, X, y, sample_weight=None, class_weight=None):
         losses = self._resolve_losses(state.graph, self._loss)
@@ -406,15 +377,14 @@ class Network:
             if result is not None:
                 return result
         state = self._built()
-        shapes = [value.shape for value in state.graph.inputs]
-        inputs = _samples.read_inputs(X, shapes, self.dtype, self._where(), checked_later=True)
+        inputs = _samples.read_inputs(X, state.graph.inputs, self.dtype, self._where(), checked_later=True)
         n = len(inputs[0])
         batch = state.predict_batch(n) if batch_size is None else min(positive_int(batch_size, "batch_size"), n)
         outputs = _fit.empty_outputs(state, n) if out is None else self._check_out(out, state, n)
         try:
             self._run_predict(state, inputs, outputs, n, batch, _programs.thread_count(threads))
         except FloatingPointError:  # from a program that met NaN or infinity: say where, as any check would
-            _samples.read_inputs(X, shapes, self.dtype, self._where())
+            _samples.read_inputs(X, state.graph.inputs, self.dtype, self._where())
             raise
         if self._predictor is None and n <= PREDICTOR_ROWS:
             self._predictor = self._make_predictor(PREDICTOR_ROWS)
@@ -453,9 +423,11 @@ class Network:
         if len(graph.inputs) != 1 or len(graph.outputs) != 1:
             return None
         compiled = state.take("predictor", rows)[1]
-        x, y = compiled.array(graph.inputs[0]), compiled.array(graph.outputs[0])
-        threads = _programs.default_thread_count()
-        return state.memory.engine.Predictor(compiled.program, x, y, state.work * rows > RELEASE_WORK, threads)
+        (given,), (result,) = graph.inputs, graph.outputs
+        return state.memory.engine.Predictor(
+            compiled.program, compiled.array(given), compiled.array(result), given.limit or 0,
+            state.work * rows > RELEASE_WORK, _programs.default_thread_count(),
+        )  # fmt: skip
 
     def predictor(self) -> Callable[..., Any]:
         """A callable for the lowest latency: `p(x)` or `p(x, out=...)` is `predict` for one sample at a time.
@@ -531,9 +503,9 @@ class Network:
         return self._built().memory.grads
 
     def get_weights(self) -> dict[str, Reals]:
-        """{name: read-only view} of every parameter: "layers.0.weight", "layers.0.bias", ..."""
+        """{name: read-only view} of every parameter, and running statistics: "layers.0.weight", "layers.0.bias", ..."""
         state = self._built()
-        weights = {name: param.view(state.memory.params) for name, param in state.graph.params.items()}
+        weights = state.memory.named()
         for view in weights.values():
             view.flags.writeable = False
         return weights
@@ -544,17 +516,16 @@ class Network:
         Raises:
             ValueError: a name is unknown or missing. ShapeError: a shape differs. The network is unchanged then.
         """
-        state = self._built()
-        params = state.graph.params
+        views = self._built().memory.named()
         for name in mapping:
-            if name not in params:
-                raise unknown_name("weight", name, params)
-        missing = [name for name in params if name not in mapping]
+            if name not in views:
+                raise unknown_name("weight", name, views)
+        missing = [name for name in views if name not in mapping]
         if missing:
             raise ValueError(f"set_weights: missing {', '.join(missing)}")
-        checked = {name: weight(mapping[name], param.shape, self.dtype, name=name) for name, param in params.items()}
+        checked = {name: weight(mapping[name], view.shape, self.dtype, name=name) for name, view in views.items()}
         for name, array in checked.items():
-            params[name].view(state.memory.params)[...] = array
+            views[name][...] = array
 
     def summary(self) -> str:
         """Prints a table of layers, shapes, parameters and multiply-adds, and returns it."""

@@ -7,10 +7,11 @@ for layers that merge), the return is the output value. A layer that is defined 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._config import Configured
 from .._data import sample_shape
+from ..errors import unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,43 +21,81 @@ if TYPE_CHECKING:
 
 
 class Layer(Configured, family="layer"):
-    """Base of all layers. Subclasses define `__init__` (attributes named as the arguments) and `plan`."""
+    """Base of all layers. Subclasses define `__init__` (attributes named as the arguments) and `plan`.
+
+    keeps_time: whether the layer treats each time step by itself or knows how steps depend on one another; such layers
+    take sequences of different lengths (their `x.mask`) and can be streamed. named_inputs: further values that a call
+    takes by name; a mask becomes that of x, the others are handed to `plan` by their names.
+    """
+
+    keeps_time = False
+    named_inputs: tuple[str, ...] = ("mask",)
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         super().__init_subclass__(**kwargs)
 
+    @property
+    def outputs(self) -> int:
+        """How many values a call returns."""
+        return 1
+
     def plan(self, g: Graph, x: Value | list[Value]) -> Value:
         """Writes the layer into graph `g` and returns its output value."""
         raise TypeError(f"{type(self).__name__} does not define plan(g, x)")
 
-    def __call__(self, inputs: Node | Sequence[Node]) -> Node:
-        """The symbolic output of this layer on symbolic inputs; calling a layer again shares its parameters.
+    def __call__(self, inputs: Node | Sequence[Node], **named: Node | Sequence[Node]) -> Any:
+        """The symbolic output (or list of outputs) of this layer on symbolic inputs; more calls share its parameters.
+
+        named: further inputs; a mask is an Input (steps,), 0 for padding, and belongs to the last of several inputs.
 
         >>> import fastnn as fnn
         >>> x = fnn.Input((4,))
         >>> net = fnn.Network(inputs=x, outputs=fnn.Dense(1)(fnn.Dense(8, "relu")(x)))
         """
-        nodes = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
-        for node in nodes:
-            if not isinstance(node, Node):
-                raise TypeError(
-                    f"{type(self).__name__} was called with {type(node).__name__}; layers are called with fnn.Input"
-                    "(...) or with what other layers returned. To compute with arrays, put the layer into a Network"
-                )
-        return Node(self, nodes if isinstance(inputs, (list, tuple)) else nodes[0])
+        for name in named:
+            if name not in self.named_inputs:
+                raise unknown_name(f"input of {type(self).__name__}", name, self.named_inputs)
+        for given in (inputs, *named.values()):
+            for node in given if isinstance(given, (list, tuple)) else [given]:
+                if not isinstance(node, Node):
+                    raise TypeError(
+                        f"{type(self).__name__} was called with {type(node).__name__}; layers are called with fnn.Input"
+                        "(...) or with what other layers returned. To compute with arrays, put the layer into a Network"
+                    )
+        outputs = Call(self, inputs, named, self.outputs).outputs
+        return outputs if len(outputs) > 1 else outputs[0]
+
+
+class Call:
+    """One use of a layer: what it was called with, and the nodes that it returned."""
+
+    __slots__ = ("layer", "inputs", "named", "outputs")
+
+    def __init__(self, layer: Layer, inputs: Any, named: dict[str, Any], count: int) -> None:
+        self.layer, self.inputs, self.named = layer, inputs, named
+        self.outputs = [Node(self) for _ in range(count)]
+
+    @property
+    def sources(self) -> list[Node]:
+        """All nodes that the call reads."""
+        return [
+            node
+            for given in (self.inputs, *self.named.values())
+            for node in (given if isinstance(given, (list, tuple)) else [given])
+        ]
 
 
 class Node:
     """A symbolic value: what a layer returns when it is called. Holds no data."""
 
-    __slots__ = ("layer", "inputs")
+    __slots__ = ("call",)
 
-    def __init__(self, layer: Layer | None, inputs: Node | Sequence[Node]) -> None:
-        self.layer, self.inputs = layer, inputs
+    def __init__(self, call: Call | None) -> None:
+        self.call = call
 
     def __repr__(self) -> str:
-        return f"<output of {self.layer!r}>"
+        return f"<output of {'nothing' if self.call is None else self.call.layer!r}>"
 
 
 class Input(Node):
@@ -73,7 +112,7 @@ class Input(Node):
     __slots__ = ("shape",)
 
     def __init__(self, shape: Shape) -> None:
-        self.layer, self.inputs = None, ()
+        super().__init__(None)
         self.shape = sample_shape(shape, "shape")
 
     def __repr__(self) -> str:

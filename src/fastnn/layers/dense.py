@@ -72,6 +72,8 @@ class Dense(Layer):
     64
     """
 
+    keeps_time = True
+
     def __init__(
         self,
         units: int,
@@ -115,6 +117,8 @@ class Activation(Layer):
     >>> import fastnn as fnn
     >>> layers = [fnn.Dense(8), fnn.Activation("leaky_relu", alpha=0.2), fnn.Dense(1)]
     """
+
+    keeps_time = True
 
     def __init__(self, activation: ActivationLike, *, alpha: float | None = None) -> None:
         self.activation = checked_activation(activation)

@@ -18,6 +18,8 @@ class Dropout(Layer):
     0.2
     """
 
+    keeps_time = True
+
     def __init__(self, rate: float) -> None:
         self.rate = fraction(rate, "rate")
 

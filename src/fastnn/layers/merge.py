@@ -18,6 +18,8 @@ class Add(Layer):
     >>> y = fnn.Add()([x, fnn.Dense(4, "tanh")(x)])
     """
 
+    keeps_time = True
+
     def __init__(self) -> None:
         pass
 
@@ -49,6 +51,10 @@ class Concat(Layer):
             raise ValueError(f"axis: expected an int other than 0 (the batch), got {axis!r}")
         self.axis = axis
 
+    @property
+    def keeps_time(self) -> bool:
+        return self.axis == -1
+
     def plan(self, g, x):
         values = _values(g, x)
         first = values[0].shape
@@ -79,6 +85,8 @@ class Residual(Layer):
     >>> import fastnn as fnn
     >>> net = fnn.Network([fnn.Residual(fnn.Dense(8, "relu"), fnn.Dense(8))], input_shape=8)
     """
+
+    keeps_time = True
 
     def __init__(self, *layers: Layer) -> None:
         if not layers:

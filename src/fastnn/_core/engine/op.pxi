@@ -40,6 +40,13 @@ cdef class Op:
         """Bytes of scratch that the op's kernels want."""
         return 0
 
+    def update_ops(self):
+        """Ops that follow a completed training step, as new running statistics do."""
+        return ()
+
+    def rewind(self):
+        """Forgets the steps of a stream so far."""
+
 
 cdef real[:, ::1] matrix(array):
     """(rows, ..., features) as a matrix; None stays None."""

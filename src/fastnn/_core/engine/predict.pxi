@@ -54,33 +54,48 @@ def run_side_by_side(list programs, int64_t batch, int64_t end, double budget):
 cdef class Predictor:
     """One small batch, from an array to an array, without a detour.
 
-    Takes a C-contiguous array of the network's own dtype and shape; for anything else, and when another thread is inside,
-    `attempt` returns None and the caller goes the general way; a call goes it itself, by `general(x, out)`, and takes a
-    single sample too.
+    Takes a C-contiguous array of the network's own dtype and shape, or of int32 or int64 where the network reads ids; for
+    anything else, and when another thread is inside, `attempt` returns None and the caller goes the general way; a call goes
+    it itself, by `general(x, out)`, and takes a single sample too.
     """
     cdef public object general
     cdef Program program
     cdef real[:, ::1] x, y
+    cdef int32_t[:, ::1] ids            # in the place of x
+    cdef int64_t limit                  # of the ids; 0 where the input is real
+    cdef int64_t batch
     cdef readonly tuple shape, output_shape
     cdef object empty, dtype
     cdef int threads
-    cdef bint busy, release         # release: whether the work is worth giving up the GIL for
+    cdef bint busy, release             # release: whether the work is worth giving up the GIL for
     cdef char code
 
-    def __init__(self, program, x, y, bint release, int threads):
+    def __init__(self, program, x, y, int64_t limit, bint release, int threads):
         self.program, self.threads = program, threads
         self.program.set_threads(threads)
-        self.shape, self.output_shape = x.shape[1:], y.shape[1:]
-        self.x, self.y = x.reshape(x.shape[0], -1), y.reshape(y.shape[0], -1)
+        self.shape, self.output_shape, self.batch = x.shape[1:], y.shape[1:], x.shape[0]
+        self.y = y.reshape(self.batch, -1)
+        self.limit = limit
+        if limit:
+            self.ids = x.reshape(self.batch, -1)
+        else:
+            self.x = x.reshape(self.batch, -1)
         self.release = release
         self.empty, self.dtype = numpy.empty, numpy.dtype(PRECISION)
         self.code = b"f" if sizeof(real) == 4 else b"d"
 
+    cdef bint is_real(self, Py_buffer *view) noexcept:
+        return view.itemsize == sizeof(real) and view.format != NULL and view.format[0] == self.code and view.format[1] == 0
+
+    cdef bint is_input(self, Py_buffer *view) noexcept:
+        if not self.limit:
+            return self.is_real(view)
+        return (view.format != NULL and view.format[0] in b"ilq" and view.format[1] == 0
+                and (view.itemsize == 4 or view.itemsize == 8))
+
     cdef int64_t rows_in(self, Py_buffer *view, tuple shape, bint single) noexcept:
         """Rows of that shape in an array, 1 for a single sample where that is allowed; 0 where it does not fit."""
         cdef Py_ssize_t i, axes = len(shape), batch = view.ndim - axes
-        if view.itemsize != sizeof(real) or view.format == NULL or view.format[0] != self.code or view.format[1] != 0:
-            return 0
         if batch != 1 and (batch != 0 or not single):
             return 0
         for i in range(axes):
@@ -99,7 +114,7 @@ cdef class Predictor:
 
     cdef take(self, X, out, bint single):
         cdef Py_buffer source, target
-        cdef int64_t rows = 0, bad = -1
+        cdef int64_t rows = 0
         if self.busy:
             return None
         try:
@@ -107,8 +122,8 @@ cdef class Predictor:
         except (TypeError, ValueError, BufferError):
             return None
         try:
-            rows = self.rows_in(&source, self.shape, single)
-            if rows < 1 or rows > self.x.shape[0]:
+            rows = self.rows_in(&source, self.shape, single) if self.is_input(&source) else 0
+            if rows < 1 or rows > self.batch or not self.is_good(&source, rows):
                 return None
             single = source.ndim == len(self.shape)
             result = out
@@ -119,12 +134,10 @@ cdef class Predictor:
             except (TypeError, ValueError, BufferError):
                 return None
             try:
-                if self.rows_in(&target, self.output_shape, single) != rows or target.ndim - len(self.output_shape) == single:
+                if (not self.is_real(&target) or self.rows_in(&target, self.output_shape, single) != rows
+                        or target.ndim - len(self.output_shape) == single):
                     return None
-                K.first_nonfinite(&self.program.step.cx, rows * self.x.shape[1], <const real *>source.buf, &bad)
-                if bad >= 0:
-                    return None
-                if not self.run(<const real *>source.buf, <real *>target.buf, rows):
+                if not self.run(&source, <real *>target.buf, rows):
                     return None
             finally:
                 PyBuffer_Release(&target)
@@ -132,12 +145,34 @@ cdef class Predictor:
             PyBuffer_Release(&source)
         return result
 
-    cdef bint run(self, const real *source, real *target, int64_t rows) except -1:
+    cdef bint is_good(self, const Py_buffer *source, int64_t rows) noexcept:
+        """Whether all values are finite; whether all ids are in range."""
+        cdef int64_t bad = -1, i
+        if not self.limit:
+            K.first_nonfinite(&self.program.step.cx, rows * self.x.shape[1], <const real *>source.buf, &bad)
+            return bad < 0
+        for i in range(rows * self.ids.shape[1]):
+            if not 0 <= id_at(source, i) < self.limit:
+                return False
+        return True
+
+    cdef void put(self, const Py_buffer *source, int64_t rows) noexcept:
+        cdef int64_t i
+        cdef int32_t *ids
+        if not self.limit:
+            memcpy(&self.x[0, 0], source.buf, rows * self.x.shape[1] * sizeof(real))
+            return
+        ids = &self.ids[0, 0]
+        for i in range(rows * self.ids.shape[1]):
+            # Bounded again: another thread may have changed the array since it was looked at.
+            ids[i] = <int32_t>min(max(id_at(source, i), 0), self.limit - 1)
+
+    cdef bint run(self, const Py_buffer *source, real *target, int64_t rows) except -1:
         cdef Step *s = &self.program.step
         if self.busy:  # another thread came in while the result was made
             return False
         self.busy = True
-        memcpy(&self.x[0, 0], source, rows * self.x.shape[1] * sizeof(real))
+        self.put(source, rows)
         s.rows, s.failed = rows, 0
         s.cx.threads = threads_within(self.threads)
         self.program.enter()
@@ -152,3 +187,7 @@ cdef class Predictor:
         if s.failed:
             self.program.raise_error()
         return True
+
+
+cdef inline int64_t id_at(const Py_buffer *source, int64_t i) noexcept:
+    return (<const int32_t *>source.buf)[i] if source.itemsize == 4 else (<const int64_t *>source.buf)[i]

@@ -98,6 +98,11 @@ cdef class Program:
             self.step.order = &self.order[0]
         self.rows = rows
 
+    def rewind(self):
+        """Makes the ops of a stream forget its steps so far."""
+        for op in self.forward.ops:
+            op.rewind()
+
     def reset(self):
         self.loss_sum = self.weight_sum = 0.0
 
