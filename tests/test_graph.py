@@ -131,7 +131,7 @@ def test_a_reshaped_value_has_the_memory_of_its_root():
 
 def test_work_is_counted_in_multiply_adds():
     g = planned(fnn.Dense(3), fnn.Activation("tanh"), fnn.Dense(2), shape=(5, 4))
-    assert g.multiply_adds() == 5 * 4 * 3 + 5 * 3 * 2
+    assert g.work == 5 * 4 * 3 + 5 * 3 * 2
 
 
 def test_a_row_of_the_summary_counts_its_own_ops():

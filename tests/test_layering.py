@@ -28,7 +28,7 @@ SHELVES = [
     {"fastnn._programs", "fastnn._samples", "fastnn._summary", "fastnn._progress", "fastnn._structure"},
     {"fastnn._threadpoolctl"},
     {"fastnn.callbacks", "fastnn.history"},
-    {"fastnn._fit", "fastnn._predictor"},
+    {"fastnn._fit", "fastnn._predictor", "fastnn._stream"},
     {"fastnn.network", "fastnn._typing"},
     {"fastnn", "fastnn._config_report"},
     {"fastnn.benchmark", "fastnn.demo"},

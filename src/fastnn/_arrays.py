@@ -43,6 +43,21 @@ def numbers(data, name):
     raise TypeError(_not_numbers(data, array, name))
 
 
+def sequences(data, name):
+    """A list (or array of objects) of sequences that differ in length, as a list of arrays; None for anything else.
+
+    >>> [one.shape for one in sequences([[[1, 2], [3, 4]], [[5, 6]]], "X")]
+    [(2, 2), (1, 2)]
+    """
+    if type(data) is _ndarray and data.dtype == object and data.ndim == 1:
+        data = list(data)
+    if not isinstance(data, (list, tuple)) or not all(hasattr(one, "__len__") for one in data):
+        return None
+    if len({len(one) for one in data}) < 2:
+        return None
+    return [numbers(one, f"{name}[{i}]") for i, one in enumerate(data)]
+
+
 def _as_array(data, name):
     if hasattr(data, "toarray"):
         raise TypeError(f"{name} is a sparse matrix; make it dense with {name}.toarray()")

@@ -55,7 +55,8 @@ class Compiled:
     def feed(self, inputs, targets=(), weights=()):
         """Sets the arrays that batches are taken from."""
         for op, array in zip(self.inputs, inputs, strict=True):
-            op.set_source(array)
+            if op is not None:  # a mask that no layer reads: the steps are independent
+                op.set_source(array)
         for op, array in zip(self.targets, targets, strict=True):
             op.set_source(array)
         for op, array in zip(self.weights, weights, strict=True):
@@ -78,7 +79,7 @@ class Compiled:
 
     def release(self):
         """Lets go of the caller's arrays."""
-        for op in (*self.inputs, *self.targets, *self.weights):
+        for op in filter(None, (*self.inputs, *self.targets, *self.weights)):
             op.set_source(None)
         for op in self.records:
             op.set_target(None)
@@ -114,7 +115,7 @@ def compile_program(
     done.program = memory.engine.Program(
         forward, backward, update, batch, (arrays, memory), seed & (2**64 - 1), PRECISIONS[precision]
     )
-    bound = [[ops[node] for node in nodes if node in ops] for nodes in ends]
+    bound = [[ops.get(node) for node in nodes] for nodes in ends]
     done.inputs, done.targets, done.weights, done.records = bound
     done._plan, done._arrays = plan, arrays
     return done

@@ -24,7 +24,7 @@ _SUM_TOLERANCE = 1e-3
 # ---- arrays -----------------------------------------------------------------------------------------------------
 
 
-def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None, checked_later=False):
+def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None, free=0, checked_later=False):
     """The samples X as a C-contiguous, finite array (n, *shape) of `dtype`; X itself where it already is one.
 
     Arguments:
@@ -32,6 +32,7 @@ def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None
         shape: the shape of one sample, or None for any.
         dtype: the NumPy dtype of the network, float32 or float64.
         name, where: what the message calls the array and the layer that reads it, as "layers.0 (Dense)".
+        free: axes of a sample, the first ones, whose lengths may differ from those of `shape`.
         checked_later: X is not searched for NaN and infinities if it can be taken as it is.
         integer: X holds token ids: whole numbers from 0 to below `limit`; the result is int32.
 
@@ -49,7 +50,9 @@ def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None
         flags = X.flags
         if flags.c_contiguous and flags.aligned and len(X) and (checked_later or first_nonfinite(X) < 0):
             return X
-    array = _samples(numbers(X, name), shape, name, where)
+    array = numbers(X, name)
+    if not (free and array.ndim == len(shape) + 1 and array.size and array.shape[1 + free :] == shape[free:]):
+        array = expect_samples(array, shape, name, where)
     if integer:
         reader = where or "the network"
         return _whole(array, limit or _INT32_COUNT, name, X, "token id", f"{reader} takes {{range}}")
@@ -71,7 +74,35 @@ def weight(value, shape, dtype, *, name):
     return _finite(array, dtype, name, value)
 
 
-def _samples(array, shape, name, where):
+def padded(items, shape, dtype, *, name, where, integer=False, limit=None):
+    """Sequences of different lengths as one array (n, longest, *shape), with zeros behind the shorter ones.
+
+    items: arrays (steps, *shape) of at least one step; shape: of one step, or None for that of the first.
+    """
+    rest = items[0].shape[1:] if shape is None else tuple(shape)
+    result = np.zeros((len(items), max(map(len, items)), *rest), np.int32 if integer else dtype)
+    for i, item in enumerate(items):
+        one = f"{name}[{i}]"
+        if item.shape[1:] != rest or not len(item):
+            raise ShapeError(f"{one} needs the shape (steps{''.join(f', {size}' for size in rest)}), got {item.shape}")
+        result[i, : len(item)] = features(item, rest or None, dtype, name=one, where=where, integer=integer, limit=limit
+                                          ).reshape(item.shape)  # fmt: skip
+    return result
+
+
+def pad_targets(items, lengths, name):
+    """Targets for each step of sequences of these lengths, as one array; what is behind their ends does not count."""
+    for i, (item, length) in enumerate(zip(items, lengths, strict=False)):
+        if len(item) != length or item.shape[1:] != items[0].shape[1:]:
+            raise ShapeError(f"{name}[{i}] has shape {item.shape}, and the sequence X[{i}] has {length} steps")
+    result = np.empty((len(items), max(lengths), *items[0].shape[1:]), np.result_type(*{item.dtype for item in items}))
+    result[:] = items[0][0]  # any valid target will do
+    for item, row in zip(items, result, strict=True):
+        row[: len(item)] = item
+    return result
+
+
+def expect_samples(array, shape, name, where):
     """`array` as (n, *shape); a 1-D array is n samples of one feature."""
     if array.ndim == 0:
         raise ShapeError(f"{name} is a single number; one sample of one feature is [[{array}]]")

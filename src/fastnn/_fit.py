@@ -74,7 +74,7 @@ class Trainer:
         s = self.samples
         mode, optimizer = ("evaluate", None) if optimizer.solver else ("train", optimizer)
         return self.state.take(
-            mode, self.batch, losses=self.network.losses, targets=s.kinds, weighted=bool(s.weights),
+            mode, self.batch, graph=s.graph, losses=self.network.losses, targets=s.kinds, weighted=bool(s.weights),
             record=bool(self.network.metrics), optimizer=optimizer, threads=self.threads,
             keeps_gradients=bool(self.callbacks.callbacks),
         )  # fmt: skip
@@ -82,7 +82,7 @@ class Trainer:
     def _bind(self, compiled):
         s = self.samples
         compiled.feed(s.inputs, s.targets, s.weights)
-        self.outputs = empty_outputs(self.state, s.n) if self.network.metrics else []
+        self.outputs = empty_outputs(self.state, s.graph, s.n) if self.network.metrics else []
         compiled.record(self.outputs)
         compiled.program.set_rows(s.n, self.shuffle and not self.network.optimizer.solver)
         compiled.program.check_finite = True
@@ -158,11 +158,11 @@ def run_all(program):
 def evaluate(network, state, samples, threads) -> dict:
     """Loss and metrics over all samples, without dropout."""
     taken = state.take(
-        "evaluate", state.predict_batch(samples.n), losses=network.losses, targets=samples.kinds,
-        weighted=bool(samples.weights), record=bool(network.metrics), threads=threads,
+        "evaluate", state.predict_batch(samples.n, samples.graph), graph=samples.graph, losses=network.losses,
+        targets=samples.kinds, weighted=bool(samples.weights), record=bool(network.metrics), threads=threads,
     )  # fmt: skip
     compiled = taken[1]
-    outputs = empty_outputs(state, samples.n) if network.metrics else []
+    outputs = empty_outputs(state, samples.graph, samples.n) if network.metrics else []
     try:
         compiled.feed(samples.inputs, samples.targets, samples.weights)
         compiled.record(outputs)
@@ -173,9 +173,9 @@ def evaluate(network, state, samples, threads) -> dict:
     return {"loss": loss, **network._measure(samples, outputs)}
 
 
-def empty_outputs(state, n):
+def empty_outputs(state, graph, n):
     """Arrays for all outputs of n samples."""
-    return [np.empty((n, *value.shape), dtype=state.memory.dtype) for value in state.graph.outputs]
+    return [np.empty((n, *value.shape), dtype=state.memory.dtype) for value in graph.outputs]
 
 
 def first_nonfinite(compiled, state):

@@ -6,6 +6,7 @@ sample: the batch axis is never written down. Ops are named by their kind, the e
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import prod
 
 from .errors import ShapeError
@@ -74,7 +75,9 @@ class OpRecord:
         return "softmax" if self.kind == "softmax" else self.attrs.get("activation", "")
 
     def multiply_adds(self) -> int:
-        """Of the product with its weight, for one sample."""
+        """Of one sample: what its layer says, or those of the product with its weight."""
+        if "multiply_adds" in self.attrs:
+            return self.attrs["multiply_adds"]
         weight = self.params.get("weight")
         return 0 if weight is None else weight.size * self.output.size // self.output.shape[-1]
 
@@ -234,8 +237,9 @@ class Graph:
         if len(value.shape) != rank:
             raise ShapeError(f"{self.where()} expects {what}, got samples of shape {value.shape}")
 
-    def multiply_adds(self) -> int:
-        """Of one sample's forward pass: what decides whether threads or the release of the GIL pay."""
+    @cached_property
+    def work(self) -> int:
+        """Multiply-adds of one sample's forward pass: what decides whether threads or the release of the GIL pay."""
         return sum(op.multiply_adds() for op in self.ops)
 
     def last_activation(self, value) -> OpRecord | None:

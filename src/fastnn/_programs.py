@@ -15,15 +15,21 @@ from ._graph import Value
 KEPT = 16  # programs that wait for another call; more come only from many threads or many batch sizes
 PREDICT_BYTES = 256 * 1024  # of activations in a prediction batch: they stay in the second-level cache
 MOST_THREADS = 1024
+RELEASE_WORK = 100_000  # multiply-adds, a few microseconds: below, giving up the GIL costs more than it gives others
 PARALLEL_WORK = 1_000_000  # multiply-adds that are worth another thread: about 20 us, several times the pool's wake-up
 
 
 class State:
-    """What a network has once its shapes are known: graph, memory, counters, and programs."""
+    """What a network has once its shapes are known: graph, memory, counters, and programs.
 
-    def __init__(self, graph, dtype, precision, seed):
-        self.graph = graph
-        self.memory = _compile.Memory(graph, dtype)
+    Parameters that no length shapes serve sequences (or images) of other lengths too: `graph_for` has their graph.
+    """
+
+    def __init__(self, structure, shapes, dtype, precision, seed):
+        self.structure = structure
+        self.graph = structure.plan(shapes)
+        self._graphs = {(shapes, ()): self.graph}
+        self.memory = _compile.Memory(self.graph, dtype)
         self.memory.initialize(seed)
         self.precision, self.seed = precision, seed
         self.steps = 0  # optimizer steps so far
@@ -31,7 +37,21 @@ class State:
         self._free: list[tuple] = []
         self._generation = 0  # of programs: those that are lent while their kind is forgotten do not come back
         self._lock = Lock()
-        self.work = graph.multiply_adds()
+
+    def graph_for(self, shapes, padded=()):
+        """The graph for inputs of these shapes, of which those in `padded` have masks; it shares all parameters.
+
+        Raises ShapeError where a layer cannot do with these shapes what it was built for.
+        """
+        key = shapes, padded
+        graph = self._graphs.get(key)
+        if graph is None:
+            graph = self.structure.plan(shapes, padded, known=self.graph)
+            with self._lock:
+                while len(self._graphs) > KEPT:  # the first is the network's own
+                    del self._graphs[list(self._graphs)[1]]
+                self._graphs[key] = graph
+        return graph
 
     def reset_optimizer(self):
         """Forgets the optimizer's slots and steps, and every program that is bound to them."""
@@ -44,20 +64,22 @@ class State:
             self._generation += 1
             self._free.clear()
 
-    def take(self, mode, batch, *, losses=(), targets=(), weighted=False, record=False, optimizer=None,
+    def take(self, mode, batch, *, graph=None, losses=(), targets=(), weighted=False, record=False, optimizer=None,
              keeps_gradients=True, threads=1):
         """A program for one caller; `give` it back. `targets` holds (kind, shape) for each output.
 
+        graph: one of `graph_for`; the default is the network's own.
         keeps_gradients: whether all gradients of a training step are stored, for whoever may read them after it.
         """
         settings = () if optimizer is None else tuple(
             (name, value) for name, value in optimizer.config().items() if name != "learning_rate"
         )  # fmt: skip
-        key = (self._generation, mode, batch, targets, weighted, record, settings, keeps_gradients)
+        graph = graph or self.graph
+        key = (self._generation, graph, mode, batch, targets, weighted, record, settings, keeps_gradients)
         with self._lock:
             compiled = next((self._free.pop(i)[1] for i, (known, _) in enumerate(self._free) if known == key), None)
         if compiled is None:
-            compiled = self._compile(mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients)
+            compiled = self.compile(graph, mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients)
         compiled.program.set_threads(threads)
         return key, compiled
 
@@ -69,29 +91,33 @@ class State:
                 self._free.append(taken)
                 del self._free[:-KEPT]
 
-    def _compile(self, mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients):
+    def compile(
+        self, graph, mode, batch, losses=(), targets=(), weighted=False, record=False, optimizer=None,
+        keeps_gradients=True,
+    ):  # fmt: skip
+        """A new program, for as long as the caller keeps it."""
         heads = [
             _compile.Head(loss, output, Value(shape, kind))
-            for loss, output, (kind, shape) in zip(losses, self.graph.outputs, targets, strict=True)
+            for loss, output, (kind, shape) in zip(losses, graph.outputs, targets, strict=True)
         ] if losses else []  # fmt: skip
         rule = None if optimizer is None else _compile.Rule(self.memory, optimizer, keeps_gradients)
         return _compile.compile_program(
-            self.graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record,
+            graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record,
             precision=self.precision, seed=self.seed, rule=rule,
         )  # fmt: skip
 
-    def predict_batch(self, n):
+    def predict_batch(self, n, graph):
         """Rows of a prediction batch: the activations stay in cache; a power of two, so that few sizes occur."""
-        widest = max((op.output.size for op in self.graph.ops), default=1)
+        widest = max((op.output.size for op in graph.ops), default=1)
         fits = max(32, min(1024, PREDICT_BYTES // (2 * widest * self.memory.dtype.itemsize)))
         rows = 1 << (fits.bit_length() - 1)
         while rows >= 2 * n:
             rows //= 2
         return rows
 
-    def workers(self, n, batches, threads):
+    def workers(self, n, graph, batches, threads):
         """Programs that are worth running side by side for n rows."""
-        return max(1, min(threads, batches, self.work * n // PARALLEL_WORK))
+        return max(1, min(threads, batches, graph.work * n // PARALLEL_WORK))
 
 
 def thread_count(threads) -> int:

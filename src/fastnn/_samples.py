@@ -7,17 +7,61 @@ losses take.
 import numpy as np
 
 from . import _data
+from ._arrays import sequences as sequences_in
 from .errors import ShapeError
 
 
+class Inputs:
+    """Checked arrays for all inputs; `lengths` has those of sequences that were padded to one length, by input."""
+
+    __slots__ = ("arrays", "lengths")
+
+    def __init__(self, arrays, lengths):
+        self.arrays, self.lengths = arrays, lengths
+
+    @property
+    def n(self):
+        return len(self.arrays[0])
+
+    @property
+    def shapes(self):
+        return tuple(array.shape[1:] for array in self.arrays)
+
+    @property
+    def padded(self):
+        return tuple(self.lengths)
+
+    def cut(self, output, value, graph):
+        """The output as a list of arrays of the sequences' own lengths, where the graph says it has their steps."""
+        place = None if value.mask is None else graph.inputs.index(value.mask.root)
+        lengths = None if place is None else self.lengths_of(place)
+        return output if lengths is None else [one[:length] for one, length in zip(output, lengths, strict=True)]
+
+    def lengths_of(self, place):
+        """The lengths behind the mask that is fed at `place`; None where the caller made that mask."""
+        masks = [None] * len(self.arrays) + list(self.lengths.values())
+        return masks[place]
+
+    def fed(self, dtype):
+        """The arrays and behind them the masks, as a graph for `shapes` and `padded` has its inputs."""
+        masks = [
+            (np.arange(self.arrays[i].shape[1]) < lengths[:, None]).astype(dtype) for i, lengths in self.lengths.items()
+        ]
+        return [*self.arrays, *masks]
+
+
 class Samples:
-    """Checked arrays of n samples: one for each input, and for each output with its loss."""
+    """Checked arrays of n samples for a graph: one for each of its inputs, and for each output with its loss.
 
-    __slots__ = ("n", "inputs", "targets", "kinds", "weights", "sample_weight")
+    weights: for each position of each output, where there are any; masks: for each output (n, steps), or None.
+    """
 
-    def __init__(self, n, inputs, targets=(), kinds=(), weights=(), sample_weight=None):
-        self.n, self.inputs, self.targets, self.kinds = n, inputs, targets, kinds
-        self.weights, self.sample_weight = weights, sample_weight
+    __slots__ = ("graph", "n", "inputs", "targets", "kinds", "weights", "masks", "sample_weight")
+
+    def __init__(self, graph, inputs, targets, weights, masks, sample_weight):
+        self.graph, self.n, self.inputs, self.targets = graph, len(inputs[0]), inputs, targets
+        self.kinds = tuple(("ids" if t.dtype == np.int32 else "real", t.shape[1:]) for t in targets)
+        self.weights, self.masks, self.sample_weight = weights, masks, sample_weight
 
     def split(self, fraction):
         """(first part, last part), the last holding `fraction` of the samples."""
@@ -31,11 +75,20 @@ class Samples:
 
     def _part(self, rows):
         def cut(arrays):
-            return [array[rows] for array in arrays]
+            return [None if array is None else array[rows] for array in arrays]
 
         weight = None if self.sample_weight is None else self.sample_weight[rows]
-        inputs = cut(self.inputs)
-        return Samples(len(inputs[0]), inputs, cut(self.targets), self.kinds, cut(self.weights), weight)
+        return Samples(self.graph, cut(self.inputs), cut(self.targets), cut(self.weights), cut(self.masks), weight)
+
+    def measured(self, i, output=None):
+        """(target, output, sample weight) of output i as metrics take them: the steps that count, one after another."""
+        target, weight, mask = self.targets[i], self.sample_weight, self.masks[i]
+        if mask is not None:
+            weight = None if weight is None else np.broadcast_to(weight[:, None], mask.shape)[mask != 0]
+            target, output = target[mask != 0], None if output is None else output[mask != 0]
+        if target.dtype == np.int32 and target.shape[1:] == (1,):
+            target = target[:, 0]
+        return target, output, weight
 
 
 def several(values, count, name):
@@ -48,46 +101,83 @@ def several(values, count, name):
     return list(values)
 
 
-def read_inputs(X, values, dtype, where, checked_later=False):
-    """Checked input arrays; `values` has what the graph says of each input, or None.
+def read_inputs(X, values, dtype, where, checked_later=False) -> Inputs:
+    """Checked inputs; `values` has what the graph says of each, or None.
 
+    Other lengths than the network was built for, and lists of sequences of different lengths, are let through: whether
+    all layers take them is the graph's to say.
     checked_later: a program will look for NaN and infinities where an array is taken as it is.
     """
-    arrays = several(X, len(values), "X")
-    names = ["X"] if len(arrays) == 1 else [f"X[{i}]" for i in range(len(arrays))]
-    checked = [
-        _data.features(
-            array, value and value.shape, dtype, name=name, where=where, checked_later=checked_later,
-            integer=value is not None and value.kind == "ids", limit=value and value.limit,
-        )
-        for array, value, name in zip(arrays, values, names, strict=True)
-    ]  # fmt: skip
-    for name, array in zip(names, checked, strict=True):
-        if len(array) != len(checked[0]):
-            raise ShapeError(f"{name} has {len(array)} samples, {names[0]} has {len(checked[0])}")
-    return checked
+    given = several(X, len(values), "X")
+    names = ["X"] if len(given) == 1 else [f"X[{i}]" for i in range(len(given))]
+    arrays, lengths = [], {}
+    for i, (array, value, name) in enumerate(zip(given, values, names, strict=True)):
+        ids = value is not None and value.kind == "ids"
+        options = {"name": name, "where": where, "integer": ids, "limit": value and value.limit}
+        free = 0 if value is None else len(value.shape) - (not ids)  # the features are what a layer is made for
+        sequences = sequences_in(array, name) if free or value is None else None
+        if sequences is None:
+            shape = value and value.shape
+            arrays.append(_data.features(array, shape, dtype, free=free, checked_later=checked_later, **options))
+        else:
+            arrays.append(_data.padded(sequences, value and value.shape[free:], dtype, **options))
+            lengths[i] = np.array([len(one) for one in sequences])
+        if len(arrays[i]) != len(arrays[0]):
+            raise ShapeError(f"{name} has {len(arrays[i])} samples, {names[0]} has {len(arrays[0])}")
+    return Inputs(arrays, lengths)
 
 
-def read_samples(X, y, graph, losses, dtype, where, sample_weight=None, class_weight=None) -> Samples:
+def graph_of(inputs, state, where):
+    """The graph for these inputs, which may be longer or shorter than those that the network was built for."""
+    try:
+        return state.graph_for(inputs.shapes, inputs.padded)
+    except ShapeError:
+        if not inputs.padded:  # the plain answer, rather than which layer could not do with another length
+            for i, (array, value) in enumerate(zip(inputs.arrays, state.graph.inputs, strict=True)):
+                name = "X" if len(inputs.arrays) == 1 else f"X[{i}]"
+                _data.expect_samples(array, value.shape, name, where)
+        raise
+
+
+def read_samples(X, y, state, losses, where, sample_weight=None, class_weight=None) -> Samples:
     """Everything that a pass with a loss needs, checked."""
-    inputs = read_inputs(X, graph.inputs, dtype, where)
-    n = len(inputs[0])
-    shapes = [value.shape for value in graph.outputs]
-    names = ["y"] if len(shapes) == 1 else [f"y[{i}]" for i in range(len(shapes))]
+    dtype = state.memory.dtype
+    inputs = read_inputs(X, state.graph.inputs, dtype, where)
+    graph, n = graph_of(inputs, state, where), inputs.n
+    fed = inputs.fed(dtype)
+    outputs = graph.outputs
+    places = [None if value.mask is None else graph.inputs.index(value.mask.root) for value in outputs]
+    names = ["y"] if len(outputs) == 1 else [f"y[{i}]" for i in range(len(outputs))]
     targets = [
-        _target(one, loss, shape, n, dtype, name)
-        for one, loss, shape, name in zip(several(y, len(shapes), "y"), losses, shapes, names, strict=True)
+        _target(one, loss, value.shape, n, dtype, name, None if place is None else inputs.lengths_of(place))
+        for one, loss, value, name, place in zip(
+            several(y, len(outputs), "y"), losses, outputs, names, places, strict=True
+        )
     ]
-    kinds = tuple(("ids" if t.dtype == np.int32 else "real", t.shape[1:]) for t in targets)
+    shapes = [value.shape for value in outputs]
     weight = _weights(sample_weight, class_weight, targets, shapes, losses, n, dtype)
+    masks = [None if place is None else fed[place] for place in places]
     weights = []
-    if weight is not None:
+    if weight is not None or any(mask is not None for mask in masks):
         positions = [loss.positions(shape) for loss, shape in zip(losses, shapes, strict=True)]
-        weights = [np.repeat(weight[:, None], count, axis=1) for count in positions]
-    return Samples(n, inputs, targets, kinds, weights, weight)
+        weights = [
+            _position_weights(weight, mask, n, count, dtype) for mask, count in zip(masks, positions, strict=True)
+        ]
+    return Samples(graph, fed, targets, weights, masks, weight)
 
 
-def _target(y, loss, shape, n, dtype, name):
+def _position_weights(weight, mask, n, count, dtype):
+    """(n, count): the weight of a sample at each position of its output, 0 where it is padding."""
+    each = np.ones((n, 1), dtype) if weight is None else weight[:, None]
+    if mask is None:
+        return np.repeat(each, count, axis=1)
+    return np.repeat(each * (mask != 0), count // mask.shape[1], axis=1).astype(dtype)
+
+
+def _target(y, loss, shape, n, dtype, name, lengths):
+    sequences = None if lengths is None else sequences_in(y, name)
+    if sequences is not None:
+        y = _data.pad_targets(sequences, lengths, name)
     if loss.target == "any":
         array = _data.features(y, None, dtype, name=name)
         if len(array) != n:

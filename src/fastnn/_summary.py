@@ -16,7 +16,7 @@ def summary_table(graph) -> str:
         lines.append("  ".join(cells).rstrip())
         if i == 0:
             lines.append(rule)
-    lines += [rule, f"{graph.size:,} parameters, {graph.multiply_adds():,} multiply-adds for each sample"]
+    lines += [rule, f"{graph.size:,} parameters, {graph.work:,} multiply-adds for each sample"]
     return "\n".join(lines)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike
 
+    from ._stream import Stream
     from ._typing import CallbacksLike, LossLike, MetricLike, OptimizerLike, Reals, Shape
     from .history import History
     from .layers.base import Input, Layer, Node
@@ -188,9 +189,9 @@ class Network:
 
     def _draft(self, shapes) -> _programs.State:
         """A state for these input shapes; the network is not changed."""
-        graph = self._structure.plan(shapes)
-        self._resolve_losses(graph, self._loss)
-        return _programs.State(graph, self.dtype, self.precision, self._seed)
+        state = _programs.State(self._structure, shapes, self.dtype, self.precision, self._seed)
+        self._resolve_losses(state.graph, self._loss)
+        return state
 
     def _commit(self, state):
         self.losses = self._resolve_losses(state.graph, self._loss)
@@ -218,15 +219,14 @@ class Network:
         """The state, or a draft of one for the shape of X."""
         if self._state is not None:
             return self._state
-        (array,) = _samples.read_inputs(X, [None], self.dtype, None)
-        return self._draft([array.shape[1:]])
+        return self._draft(_samples.read_inputs(X, [None], self.dtype, None).shapes)
 
     def _where(self):
         return self._structure.reader
 
     def _samples(self, state, X, y, sample_weight=None, class_weight=None):
         losses = self._resolve_losses(state.graph, self._loss)
-        return _samples.read_samples(X, y, state.graph, losses, self.dtype, self._where(), sample_weight, class_weight)
+        return _samples.read_samples(X, y, state, losses, self._where(), sample_weight, class_weight)
 
     # ---- training ----------------------------------------------------------------------------------------------------
 
@@ -344,8 +344,8 @@ class Network:
     def _take(self, mode, samples, optimizer=None):
         """A program for one batch of all the samples, fed with them."""
         taken = self._state.take(
-            mode, samples.n, losses=self.losses, targets=samples.kinds, weighted=bool(samples.weights),
-            optimizer=optimizer, threads=_programs.thread_count(None),
+            mode, samples.n, graph=samples.graph, losses=self.losses, targets=samples.kinds,
+            weighted=bool(samples.weights), optimizer=optimizer, threads=_programs.thread_count(None),
         )  # fmt: skip
         taken[1].feed(samples.inputs, samples.targets, samples.weights)
         taken[1].program.set_rows(samples.n, False)
@@ -378,21 +378,23 @@ class Network:
                 return result
         state = self._built()
         inputs = _samples.read_inputs(X, state.graph.inputs, self.dtype, self._where(), checked_later=True)
-        n = len(inputs[0])
-        batch = state.predict_batch(n) if batch_size is None else min(positive_int(batch_size, "batch_size"), n)
-        outputs = _fit.empty_outputs(state, n) if out is None else self._check_out(out, state, n)
+        graph, n = _samples.graph_of(inputs, state, self._where()), inputs.n
+        batch = state.predict_batch(n, graph) if batch_size is None else min(positive_int(batch_size, "batch_size"), n)
+        outputs = _fit.empty_outputs(state, graph, n) if out is None else self._check_out(out, graph, n)
         try:
-            self._run_predict(state, inputs, outputs, n, batch, _programs.thread_count(threads))
+            self._run_predict(state, graph, inputs.fed(self.dtype), outputs, batch, _programs.thread_count(threads))
         except FloatingPointError:  # from a program that met NaN or infinity: say where, as any check would
             _samples.read_inputs(X, state.graph.inputs, self.dtype, self._where())
             raise
         if self._predictor is None and n <= PREDICTOR_ROWS:
             self._predictor = self._make_predictor(PREDICTOR_ROWS)
+        if inputs.lengths and out is None:
+            outputs = [inputs.cut(output, value, graph) for output, value in zip(outputs, graph.outputs, strict=True)]
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _check_out(self, out, state, n):
-        outs = _samples.several(out, len(state.graph.outputs), "out")
-        for array, value in zip(outs, state.graph.outputs, strict=True):
+    def _check_out(self, out, graph, n):
+        outs = _samples.several(out, len(graph.outputs), "out")
+        for array, value in zip(outs, graph.outputs, strict=True):
             need = f"{self.dtype} {(n, *value.shape)}"
             if not isinstance(array, np.ndarray) or array.dtype != self.dtype or array.shape != (n, *value.shape):
                 got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
@@ -401,10 +403,13 @@ class Network:
                 raise ValueError("out: expected a writable C-contiguous array")
         return outs
 
-    def _run_predict(self, state, inputs, outputs, n, batch, threads):
+    def _run_predict(self, state, graph, inputs, outputs, batch, threads):
+        n = len(inputs[0])
         batches = -(-n // batch)
-        workers = state.workers(n, batches, threads)
-        taken = [state.take("predict", batch, threads=threads if workers == 1 else 1) for _ in range(workers)]
+        workers = state.workers(n, graph, batches, threads)
+        taken = [
+            state.take("predict", batch, graph=graph, threads=threads if workers == 1 else 1) for _ in range(workers)
+        ]
         try:
             for _, compiled in taken:
                 compiled.feed(inputs)
@@ -426,7 +431,7 @@ class Network:
         (given,), (result,) = graph.inputs, graph.outputs
         return state.memory.engine.Predictor(
             compiled.program, compiled.array(given), compiled.array(result), given.limit or 0,
-            state.work * rows > RELEASE_WORK, _programs.default_thread_count(),
+            graph.work * rows > _programs.RELEASE_WORK, _programs.default_thread_count(),
         )  # fmt: skip
 
     def predictor(self) -> Callable[..., Any]:
@@ -444,6 +449,31 @@ class Network:
 
         self._built()
         return predictor(self)
+
+    def stream(self, rows: int = 1, length: int | None = None) -> Stream:
+        """The network taking one time step after another: recurrent layers and attention remember the steps before.
+
+        Args:
+            rows: sequences that go on side by side.
+            length: the most steps, where attention keeps keys and values of all steps, or a layer has learned
+                positions; the default is the length the network was built for.
+
+        Returns:
+            A Stream: `step(x_t)`, `reset()`, `position`. It works on the live parameters, for one thread at a time.
+
+        Raises:
+            ShapeError: a layer needs the whole sequence at once (Flatten, pooling over time, Bidirectional, attention
+                that is not causal).
+
+        >>> import fastnn as fnn
+        >>> net = fnn.Network([fnn.Dense(2)], input_shape=(5, 3), seed=0)
+        >>> stream = net.stream()
+        >>> stream.step([0.5, 0.25, 1.0]).shape
+        (2,)
+        """
+        from ._stream import Stream
+
+        return Stream(self, positive_int(rows, "rows"), None if length is None else positive_int(length, "length"))
 
     def evaluate(self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> dict[str, Any]:
         """{"loss": ..., metric: ...} on these samples, without dropout, penalties included."""
@@ -466,11 +496,13 @@ class Network:
         """A metric that these samples do not fit is an error now, not after the first epoch."""
         if not self.metrics:
             return
-        shapes = [p.shape[1:] for p in self._predictions(state, [np.zeros((1, *v.shape)) for v in state.graph.outputs])]
-        for samples in parts:
-            for target, shape in zip(samples.targets, shapes, strict=True) if samples else ():
+        for samples in filter(None, parts):
+            made_up = [np.zeros((1, *value.shape)) for value in samples.graph.outputs]
+            for i, output in enumerate(self._predictions(state, made_up)):
+                target, _, sample_weight = samples.measured(i)
+                shape = output.shape[1:] if samples.masks[i] is None else output.shape[2:]
                 for metric in self.metrics:
-                    metric.check(target, shape, samples.sample_weight)
+                    metric.check(target, shape, sample_weight)
 
     def _measure(self, samples, outputs) -> dict:
         """The metrics, by name; with several outputs each metric for each of them, as name_0, name_1."""
@@ -478,12 +510,11 @@ class Network:
             return {}
         figures = {}
         predictions = self._predictions(self._state, outputs)
-        for i, (target, output) in enumerate(zip(samples.targets, predictions, strict=True)):
+        for i, prediction in enumerate(predictions):
             suffix = f"_{i}" if len(outputs) > 1 else ""
-            if target.dtype == np.int32 and target.shape[1:] == (1,):
-                target = target[:, 0]
+            measured = samples.measured(i, prediction)
             for metric in self.metrics:
-                figures[metric.name + suffix] = metric(target, output, samples.sample_weight)
+                figures[metric.name + suffix] = metric(*measured)
         return figures
 
     # ---- parameters --------------------------------------------------------------------------------------------------
@@ -539,7 +570,6 @@ class Network:
 
 
 PREDICTOR_ROWS = 16  # up to here `predict` goes the short way
-RELEASE_WORK = 100_000  # multiply-adds, a few microseconds: below, giving up the GIL costs more than it gives others
 
 
 class _Exclusive:

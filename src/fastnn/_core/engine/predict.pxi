@@ -63,19 +63,19 @@ cdef class Predictor:
     cdef real[:, ::1] x, y
     cdef int32_t[:, ::1] ids            # in the place of x
     cdef int64_t limit                  # of the ids; 0 where the input is real
-    cdef int64_t batch
+    cdef int64_t batch, least           # the most and the fewest rows
     cdef readonly tuple shape, output_shape
     cdef object empty, dtype
     cdef int threads
     cdef bint busy, release             # release: whether the work is worth giving up the GIL for
     cdef char code
 
-    def __init__(self, program, x, y, int64_t limit, bint release, int threads):
+    def __init__(self, program, x, y, int64_t limit, bint release, int threads, int64_t least=1):
         self.program, self.threads = program, threads
         self.program.set_threads(threads)
         self.shape, self.output_shape, self.batch = x.shape[1:], y.shape[1:], x.shape[0]
         self.y = y.reshape(self.batch, -1)
-        self.limit = limit
+        self.limit, self.least = limit, least
         if limit:
             self.ids = x.reshape(self.batch, -1)
         else:
@@ -112,6 +112,10 @@ cdef class Predictor:
         """The prediction for X, or None where X, out or the moment call for the general way."""
         return self.take(X, out, False)
 
+    def step(self, x, out=None):
+        """The output for one step of a stream, or None where x or out are not as needed."""
+        return self.take(x, out, self.batch == 1)
+
     cdef take(self, X, out, bint single):
         cdef Py_buffer source, target
         cdef int64_t rows = 0
@@ -123,7 +127,7 @@ cdef class Predictor:
             return None
         try:
             rows = self.rows_in(&source, self.shape, single) if self.is_input(&source) else 0
-            if rows < 1 or rows > self.batch or not self.is_good(&source, rows):
+            if rows < self.least or rows > self.batch or not self.is_good(&source, rows):
                 return None
             single = source.ndim == len(self.shape)
             result = out
