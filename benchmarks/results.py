@@ -2,7 +2,8 @@
 
     {"machine", "date", "commit", "python", "versions": {peer: version}, "missing": {peer: why},
      "peak": {threads: float32 operations a second},
-     "train" | "predict" | "gemm": {rung: {peer: {"times": {threads: [seconds of each round]}, "setting", ...}}},
+     one of TASKS: {rung: {peer: {"times": {threads: [seconds of each round]}, "setting", ...}}},
+     "memory": {architecture: {peer: bytes}},
      "import": {"numpy", "with fastnn", "beyond"}, "wheel": {"name", "bytes"}}
 
 A peer's figure is the median of its rounds with its better number of threads.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import rungs
 
 REDUCED = ("fastnn high", "fastnn medium", "PyTorch medium")  # other arithmetic than the float32 of the rest
-TASKS = ("train", "predict", "gemm")
+TASKS = ("train", "predict", "architectures", "answers", "gemm")
 
 
 @dataclass(frozen=True)

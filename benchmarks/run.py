@@ -28,10 +28,13 @@ import results  # noqa: E402
 import rungs  # noqa: E402
 from machine import describe_machine, fma_peak, thread_counts  # noqa: E402
 
-PARTS = (*results.TASKS, "package")
+PARTS = (*results.TASKS, "memory", "package")
 # Seconds of a measurement and rounds of it; products are short and many. `choose`: for each setting of a peer.
 FULL = {"train": (0.15, 7), "predict": (0.12, 7), "gemm": (0.012, 5), "choose": 0.1}
 QUICK = {"train": (0.05, 2), "predict": (0.03, 2), "gemm": (0.002, 2), "choose": 0.02}
+for plan in (FULL, QUICK):
+    plan["architectures"], plan["answers"] = plan["train"], plan["predict"]
+MEMORY = ("fastnn", "PyTorch eager")  # whose memory in training is compared
 
 
 class Worker:
@@ -130,6 +133,21 @@ def measure(workers, task, index, plan):
     return found
 
 
+def memory(names, words):
+    """{architecture: {peer: bytes}}, each in a process of its own, on two threads where there are two."""
+    found = {}
+    for index, rung in chosen(rungs.ARCHITECTURES, words):
+        for name in names:
+            worker = Worker(name, max(thread_counts()))
+            worker.answer()
+            answer = worker.ask(memory=index)
+            stop([worker])
+            if "memory" in answer:
+                found.setdefault(rung.name, {})[name] = answer["memory"]
+        print(f"  {rung.name}: {({n: round(b / 1e6, 1) for n, b in found.get(rung.name, {}).items()})}", flush=True)
+    return found
+
+
 def chosen(ladder, words):
     """(number, rung) of the rungs asked for by number or a part of the name; what a call costs is always among them."""
     words = words.split(",") if words else [""]
@@ -199,6 +217,9 @@ def main():
             found[task][rung.name] = answer
             show(task, rung, answer)
     stop(workers)
+    if "memory" in parts:
+        progress("memory of a training step; MB")
+        found["memory"] = memory([name for name in MEMORY if name in versions], args.rungs)
     if "package" in parts:
         progress("import time and wheel")
         found["import"], found["wheel"] = package.import_times(3 if args.quick else 15), package.wheel_size()

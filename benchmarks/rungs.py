@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-
-CHECKED_STEPS = 5  # of every peer's first epoch, in the order of the rows: their mean losses are compared
+from architectures import ANSWERS, ARCHITECTURES, CHECKED_STEPS
 
 
 @dataclass(frozen=True)
@@ -20,6 +19,7 @@ class Training:
     sizes: tuple[int, ...]
     batch: int
     steps: int
+    what = "train"
 
     @property
     def name(self):
@@ -82,6 +82,7 @@ class Prediction:
 
     sizes: tuple[int, ...]
     rows: int
+    what = "predict"
 
     @property
     def network(self):
@@ -107,6 +108,10 @@ class Prediction:
     def weights(self):
         return initial_weights(self.sizes)
 
+    def check(self, answer):
+        """How far a peer's answer is from float64's."""
+        return {"error": float(abs(answer.reshape(self.rows, -1) - self.expected).max())}
+
     @cached_property
     def expected(self):
         """What every peer must answer, in float64."""
@@ -129,6 +134,7 @@ class Product:
     units: int
     batch: int
     kind: str  # a key of KINDS
+    what = "product"
 
     KINDS = {"x @ W": "nn", "x.T @ dy": "tn", "dy @ W.T": "nt"}
 
@@ -192,4 +198,10 @@ SQUARES = [64, 128, 256, 512, 1024, 2048]
 PRODUCTS = CALLS + [Product(i, u, n, kind) for i, u in LAYERS for n in BATCHES for kind in Product.KINDS]
 PRODUCTS += [Product(s, s, s, kind) for s in SQUARES for kind in Product.KINDS]
 
-TASKS = {"train": TRAINING, "predict": PREDICTION, "gemm": PRODUCTS}
+TASKS = {
+    "train": TRAINING,
+    "predict": PREDICTION,
+    "architectures": ARCHITECTURES,
+    "answers": ANSWERS,
+    "gemm": PRODUCTS,
+}

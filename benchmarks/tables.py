@@ -95,6 +95,29 @@ def rows(found):
     )
 
 
+def architectures(found):
+    """Training step, one row and a batch of the networks beyond dense layers, with the best peer and the lead."""
+    lines = []
+    for name, entries in found["architectures"].items():
+        rung = rung_of("architectures", name)
+        cells = [name]
+        answers = [found.get("answers", {}).get(answer.name, {}) for answer in rungs.ANSWERS if answer.of is rung]
+        for task in (entries, *answers):
+            made = figures(task)
+            best = best_peer(made)
+            own = min((made[n].median for n in made if n in ("fastnn", "fastnn predictor()")), default=None)
+            if not own or not best:
+                cells += ["-", "-", "-"]
+                continue
+            peer = f"{duration(best[1].median)} ({SHORT.get(best[0], best[0])})"
+            cells += [duration(own), peer, ratio(best[1].median / own)]
+        used = found.get("memory", {}).get(name, {})
+        cells.append(" / ".join(f"{used[n] / 1e6:.0f}" if n in used else "-" for n in ("fastnn", "PyTorch eager")))
+        lines.append(cells)
+    head = ["network [batch]", "a training step", "best peer", "lead", "one row", "best peer", "lead", "the batch"]
+    return markdown([*head, "best peer", "lead", "MB a step, fastnn / PyTorch"], lines)
+
+
 def share(found):
     """What part of the machine's multiply-add peak a training step uses, all of its work counted in the time."""
     names = [name for name in columns(found, found["train"]) if name not in (*results.REDUCED, "pure Python")]
@@ -200,6 +223,7 @@ TABLES = {
     "train": (train, "train"),
     "latency": (latency, "predict"),
     "rows": (rows, "predict"),
+    "architectures": (architectures, "architectures"),
     "peak": (share, "train"),
     "python": (python, "train"),
     "gemm": (squares, "gemm"),
@@ -229,7 +253,8 @@ def fill(document, made):
 def details(found):
     """Every figure, with spread, threads and setting; losses and errors side by side."""
     parts = []
-    for task, checked in (("train", "loss"), ("predict", "error")):
+    checks = ("train", "loss"), ("predict", "error"), ("architectures", "loss"), ("answers", "loss")
+    for task, checked in checks:
         for name, entries in found.get(task, {}).items():
             lines = []
             for peer, entry in entries.items():
@@ -238,9 +263,11 @@ def details(found):
                     lines.append([peer, threads, duration(one.median), f"{duration(one.low)} to {duration(one.high)}",
                                   entry["setting"][threads] or "-", f"{entry[checked]:.7g}"])  # fmt: skip
             word = {
-                "loss": f"mean loss of the first {rungs.CHECKED_STEPS} steps",
-                "error": "largest error against float64",
-            }[checked]
+                "train": f"mean loss of the first {rungs.CHECKED_STEPS} steps",
+                "architectures": f"mean loss of the first {rungs.CHECKED_STEPS} steps",
+                "predict": "largest error against float64",
+                "answers": "mean cross entropy",
+            }[task]
             head = ["peer", "threads", "median", "middle half", "setting", word]
             parts.append(f"### {task}: {name}\n\n" + markdown(head, lines))
     if found.get("gemm"):

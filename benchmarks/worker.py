@@ -2,6 +2,7 @@
 
 Lines of JSON in, each with one line out:
     {"task": ..., "rung": i}   builds the peer's settings for the rung      -> {"ready": true} or {"missing": why}
+    {"memory": i}              trains architecture i                        -> {"memory": bytes}
     {"choose": s}              tries each setting for about s seconds       -> {"setting", and "loss" or "error"}
     {"seconds": s}             measures the chosen one for about s seconds  -> {"time": seconds a step or call}
 """
@@ -14,6 +15,7 @@ import sys
 import time
 import warnings
 from itertools import repeat
+from pathlib import Path
 
 BLOCKS = 8  # of a measurement, whose median counts
 
@@ -61,9 +63,19 @@ class Session:
 
         self.clocks, self.chosen = {}, None
         gc.collect()
-        self.task, self.rung = task, rungs.TASKS[task][rung]
-        offered = {"train": self.peer.train, "predict": self.peer.predict, "gemm": self.peer.product}[task](self.rung)
-        self.clocks = {setting: Clock(make()) for setting, make in offered.items()}
+        self.rung = rungs.TASKS[task][rung]
+        if hasattr(self.rung, "layers") and not self.peer.architectures:
+            from peers import Unfit
+
+            raise Unfit
+        failed = None
+        for setting, make in getattr(self.peer, self.rung.what)(self.rung).items():
+            try:
+                self.clocks[setting] = Clock(make())
+            except Exception as error:  # the others may do
+                failed = error
+        if not self.clocks:
+            raise failed
         return {"ready": True}
 
     def choose(self, seconds):
@@ -73,24 +85,49 @@ class Session:
         self.chosen = self.clocks[best]
         self.clocks = {}
         answer = {"setting": best}
-        if self.task == "train":
+        if self.rung.what == "train":
             answer["steps"] = self.peer.steps(self.rung)
             answer["loss"] = self.peer.train(self.rung.beginning(), shuffle=False)[best]()()
-        elif self.task == "predict":
-            answer["error"] = float(abs(self.chosen.call().reshape(self.rung.rows, -1) - self.rung.expected).max())
+        elif self.rung.what == "predict":
+            answer.update(self.rung.check(self.chosen.call()))
         return answer
 
     def measure(self, seconds):
-        steps = self.peer.steps(self.rung) if self.task == "train" else 1
+        steps = self.peer.steps(self.rung) if self.rung.what == "train" else 1
         return {"time": self.chosen.measure(seconds) / steps}
+
+    def memory(self, rung):
+        """Bytes that training needs at its peak, beyond the library and the data, in a process that did no more."""
+        import rungs
+
+        def train(one):
+            call = next(iter(self.peer.train(one).values()))()
+            call()
+            call()
+
+        train(rungs.TRAINING[2])  # the library's own first time
+        rung = rungs.ARCHITECTURES[rung]
+        rung.beginning()  # makes the data
+        gc.collect()
+        before = resident("VmRSS")
+        Path("/proc/self/clear_refs").write_text("5")  # the peak starts here again
+        train(rung)
+        return {"memory": resident("VmHWM") - before}
 
     def obey(self, order):
         try:
             if "task" in order:
                 return self.prepare(order["task"], order["rung"])
+            if "memory" in order:
+                return self.memory(order["memory"])
             return self.choose(order["choose"]) if "choose" in order else self.measure(order["seconds"])
         except Exception as error:  # a peer that cannot do a rung is named, and the others go on
             return {"missing": f"{type(error).__name__}: {error}"}
+
+
+def resident(which):
+    """Bytes of memory that the process holds, or has held at most."""
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith(which)) * 1024
 
 
 def main():

@@ -22,6 +22,7 @@ class Unfit(Exception):
 class Peer:
     name = ""
     threaded = True  # whether a second thread could change anything
+    architectures = False  # whether it has more than dense layers
 
     def version(self):
         """Its version; ImportError where it is not installed."""
@@ -43,6 +44,8 @@ class Peer:
 
 class Reduced:
     """Beside a Peer: reduced precision, which is measured where products are most of the work."""
+
+    architectures = False
 
     def train(self, rung, shuffle=True):
         if not rung.wide:

@@ -9,6 +9,7 @@ from .base import EPSILON, LEARNING_RATE, THREADS, Peer, Reduced, Unfit
 
 class Fastnn(Peer):
     name = "fastnn"
+    architectures = True
     precision = "highest"
 
     def version(self):
@@ -23,16 +24,10 @@ class Fastnn(Peer):
     def network(self, rung):
         import fastnn as fnn
 
-        *hidden, last = rung.sizes[1:]
-        net = fnn.Network(
-            [*(fnn.Dense(units, "relu") for units in hidden), fnn.Dense(last, "softmax" if rung.classes else None)],
-            optimizer=fnn.Adam(LEARNING_RATE, epsilon=EPSILON),
-            input_shape=rung.sizes[0],
-            precision=self.precision,
-            seed=0,
-        )
-        names = (f"layers.{i}.{role}" for i in range(len(rung.weights)) for role in ("weight", "bias"))
-        net.set_weights(dict(zip(names, (array for layer in rung.weights for array in layer), strict=True)))
+        layers, shape, weights = parts(rung)
+        adam = fnn.Adam(LEARNING_RATE, epsilon=EPSILON)
+        net = fnn.Network(layers, optimizer=adam, input_shape=shape, precision=self.precision, seed=0)
+        net.set_weights(weights)
         return net
 
     def train(self, rung, shuffle=True):
@@ -61,6 +56,31 @@ class Fastnn(Peer):
             return call
 
         return {"": make}
+
+
+def parts(rung):
+    """Layers, the shape of a sample, and {name: weight}."""
+    import fastnn as fnn
+
+    if hasattr(rung, "layers"):
+        make = {
+            "conv": lambda filters, size, pad, act: fnn.Conv2D(filters, size, padding=pad, activation=act),
+            "pool": fnn.MaxPool2D,
+            "flatten": fnn.Flatten,
+            "dense": fnn.Dense,
+            "rnn": lambda units: fnn.RNN(units),
+            "gru": lambda units: fnn.GRU(units),
+            "lstm": lambda units: fnn.LSTM(units),
+            "embedding": fnn.Embedding,
+            "transformer": fnn.TransformerBlock,
+            "mean": fnn.GlobalAvgPool1D,
+        }
+        return [make[kind](*figures) for kind, *figures in rung.layers], rung.shape, rung.weights
+    *hidden, last = rung.sizes[1:]
+    layers = [*(fnn.Dense(units, "relu") for units in hidden), fnn.Dense(last, "softmax" if rung.classes else None)]
+    names = (f"layers.{i}.{role}" for i in range(len(rung.weights)) for role in ("weight", "bias"))
+    weights = dict(zip(names, (array for layer in rung.weights for array in layer), strict=True))
+    return layers, rung.sizes[0], weights
 
 
 class High(Reduced, Fastnn):

@@ -7,6 +7,7 @@ from .base import THREADS, Peer
 
 class OnnxRuntime(Peer):
     name = "ONNX Runtime"
+    architectures = True
 
     def version(self):
         import onnx  # noqa: F401  (builds the model)
@@ -33,15 +34,15 @@ class OnnxRuntime(Peer):
         return onnxruntime.InferenceSession(model(rung), options, providers=["CPUExecutionProvider"])
 
     def run(self, rung, spin):
-        session, names, x = self.session(rung, spin), ["y"], rung.data
+        session, names, x = self.session(rung, spin), ["y"], samples(rung)
         return lambda: session.run(names, {"x": x})[0]
 
     def bound(self, rung, spin):
         import numpy as np
         from onnxruntime import OrtValue
 
-        session, data = self.session(rung, spin), rung.data
-        result = np.empty((rung.rows, rung.sizes[-1]), np.float32)
+        session, data = self.session(rung, spin), samples(rung)
+        result = np.empty((rung.rows, outputs(rung)), np.float32)
         x, y = OrtValue.ortvalue_from_numpy(data), OrtValue.ortvalue_from_numpy(result)
         binding = session.io_binding()
         binding.bind_ortvalue_input("x", x)
@@ -55,8 +56,39 @@ class OnnxRuntime(Peer):
         return call
 
 
+def outputs(rung):
+    return 10 if hasattr(rung, "layers") else rung.sizes[-1]
+
+
+def samples(rung):
+    """The rows as the model takes them: images with the channels first, as they come from PyTorch."""
+    import numpy as np
+
+    images = hasattr(rung, "layers") and rung.images
+    return np.ascontiguousarray(rung.data.transpose(0, 3, 1, 2)) if images else rung.data
+
+
+def exported(rung):
+    """What PyTorch makes of its module, recurrent layers and normalization as single operators, as ONNX's bytes."""
+    import io
+    import logging
+
+    import torch
+
+    from .torch_models import module
+
+    logging.disable(logging.WARNING)
+    net = torch.nn.Sequential(module(rung), torch.nn.Softmax(1)).eval()
+    file = io.BytesIO()
+    x = torch.from_numpy(samples(rung))
+    torch.onnx.export(net, (x,), file, input_names=["x"], output_names=["y"], dynamo=False, opset_version=17)
+    return file.getvalue()
+
+
 def model(rung):
     """The network as ONNX's bytes."""
+    if hasattr(rung, "layers"):
+        return exported(rung)
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

@@ -22,6 +22,7 @@ def ready():
 
 class TorchEager(Peer):
     name = "PyTorch eager"
+    architectures = True
 
     def version(self):
         import torch
@@ -30,6 +31,10 @@ class TorchEager(Peer):
 
     def model(self, rung):
         torch = ready()
+        if hasattr(rung, "layers"):
+            from .torch_models import module
+
+            return module(rung)
         steps = []
         for weight, bias in rung.weights:
             layer = torch.nn.Linear(*weight.shape)
@@ -39,14 +44,33 @@ class TorchEager(Peer):
             steps += [layer, torch.nn.ReLU()]
         return torch.nn.Sequential(*steps[:-1])
 
-    def train(self, rung, shuffle=True):
-        return {way: partial(self.epochs, rung, shuffle, way) for way in ("gather a batch", "gather an epoch")}
+    def samples(self, rung, X, channels_last=False):
+        """What the model takes."""
+        torch = ready()
+        if hasattr(rung, "layers"):
+            from .torch_models import arranged
 
-    def epochs(self, rung, shuffle, way):
+            return arranged(X, rung, channels_last)
+        return torch.from_numpy(X)
+
+    def train(self, rung, shuffle=True):
+        ways = {way: partial(self.epochs, rung, shuffle, way) for way in ("gather a batch", "gather an epoch")}
+        if hasattr(rung, "layers"):  # where the gather is next to nothing
+            ways.pop("gather an epoch")
+            if rung.images:
+                ways["channels last"] = partial(self.epochs, rung, shuffle, "channels last")
+        return ways
+
+    def epochs(self, rung, shuffle, way, compiled=False):
         torch = ready()
         model = self.model(rung)
+        if way == "channels last":
+            model = model.to(memory_format=torch.channels_last)
+        if compiled:
+            model = torch.compile(model)
         optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, betas=BETAS, eps=EPSILON, fused=True)
-        X, y = (torch.from_numpy(array) for array in rung.data)
+        X, y = rung.data
+        X, y = self.samples(rung, X, way == "channels last"), torch.from_numpy(y)
         loss_of = torch.nn.functional.cross_entropy if rung.classes else torch.nn.functional.mse_loss
 
         def batches():
@@ -68,17 +92,23 @@ class TorchEager(Peer):
         return run
 
     def predict(self, rung):
+        if hasattr(rung, "layers"):
+            last = {"channels last": partial(self.modules, rung, True)} if rung.images else {}
+            return {"modules": partial(self.modules, rung), **last}
         return {"modules": partial(self.modules, rung), "functions": partial(self.functions, rung)}
 
-    def modules(self, rung):
+    def modules(self, rung, channels_last=False):
         torch = ready()
         model = self.model(rung).eval()
+        if channels_last:
+            model = model.to(memory_format=torch.channels_last)
         if rung.classes:
             model.append(torch.nn.Softmax(1))
+        data = self.samples(rung, rung.data, channels_last).numpy()  # arranged ahead, as its users have it
 
         @torch.inference_mode()
         def run():
-            return model(torch.from_numpy(rung.data)).numpy()
+            return model(torch.from_numpy(data)).numpy()
 
         return run
 
@@ -112,6 +142,8 @@ class TorchCompile(TorchEager):
     name = "PyTorch compile"
 
     def train(self, rung, shuffle=True):
+        if hasattr(rung, "layers"):
+            return {"model": partial(self.epochs, rung, shuffle, "gather a batch", compiled=True)}
         return {"whole step": partial(self.whole_step, rung, shuffle)}
 
     def whole_step(self, rung, shuffle):
@@ -163,9 +195,10 @@ class TorchCompile(TorchEager):
         if rung.classes:
             model.append(torch.nn.Softmax(1))
         with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-            exported = torch.export.export(model, (torch.from_numpy(rung.data),))
+            data = self.samples(rung, rung.data).numpy()
+            exported = torch.export.export(model, (torch.from_numpy(data),))
             call = aoti_load_package(aoti_compile_and_package(exported, package_path=str(Path(folder, "network.pt2"))))
-        return lambda: call(torch.from_numpy(rung.data)).numpy()
+        return lambda: call(torch.from_numpy(data)).numpy()
 
     def product(self, product):
         raise Unfit
