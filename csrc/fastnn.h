@@ -90,6 +90,35 @@ typedef struct fnn_conv {
     double alpha;             /* of leaky_relu and elu */
 } fnn_conv;
 
+/* A normalization of rows: layer norm, or where not centered RMSNorm, which has neither mean nor bias. */
+typedef struct fnn_row_norm {
+    int64_t rows, cols;
+    double epsilon; /* added to the variance, or to the mean of the squares */
+    int32_t centered;
+    int32_t adds_dx, adds_dw; /* backward adds to dx; to dweight and dbias */
+} fnn_row_norm;
+
+/* Rows of a table (tokens x cols) by `count` ids. */
+typedef struct fnn_embed {
+    int64_t count, tokens, cols;
+    int32_t accumulate;              /* backward adds to the table's gradient */
+    const struct fnn_update *update; /* backward, without accumulate: the rule is applied to its vectors in place of
+                                        storing the gradient. NULL: no rule */
+} fnn_embed;
+
+/* Scaled dot product attention (Vaswani et al. 2017): for each row and head
+ *   y_i = sum over j of softmax over j (q_i . k_j / sqrt(size)) v_j,
+ * over the keys j that the mask allows and, if causal, j <= i + first. A query without any such key gives 0.
+ * Of a row, query i of head h is size elements at q + (row queries + i) ldq + h size; key j of it at
+ * k + row next_k + j ldk + h size, its value alike at v; y like q with ldy. */
+typedef struct fnn_attention {
+    int64_t rows, heads, queries, keys, size;
+    int64_t ldq, ldk, ldy, next_k;
+    int64_t first; /* keys before the first query's own, where causal; backward wants 0, and as many keys as queries */
+    int32_t causal;
+    int32_t adds; /* backward adds to dq, dk and dv */
+} fnn_attention;
+
 /* A loss over rows x cols. Row i has weight w[i] (1 where w is NULL). The kernel adds to *loss, in double,
  *   sum over i of w[i] * l_i,   and stores   dp[i, j] = scale * w[i] * dl_i / dp[i, j]   where dp is not NULL.
  * scale is 1 / (sum of the weights), so dp is the gradient of the weighted mean. */

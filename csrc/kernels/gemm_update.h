@@ -31,15 +31,9 @@ static void FN(update_block)(const FN(update_job) *s, const FN(tile_job) *tiles,
                              int64_t column, int64_t columns)
 {
     real sums[UPDATE_ROWS * UPDATE_COLUMNS];
-    const int64_t whole = columns / GEMM_PANEL, rest = columns % GEMM_PANEL, w = FN(parts_of)(rest, VL);
-    const real *b = s->b + column;
     FN(tile_job) job = *tiles;
-    job.ldc = (whole + (rest > 0)) * GEMM_PANEL;
-    FN(run_tiles)(&job, TILE_WIDTH, 0, 0, rows, whole, GEMM_PANEL, a, b, NULL, sums);
-    if (rest) {
-        job.edge = mask_first(rest - (w - 1) * VL);
-        FN(run_tiles)(&job, w, rest % VL != 0, 0, rows, 1, 0, a, b + whole * GEMM_PANEL, NULL, sums + whole * GEMM_PANEL);
-    }
+    job.ldc = FN(parts_of)(columns, GEMM_PANEL) * GEMM_PANEL;
+    FN(run_columns)(job, rows, columns, a, s->b + column, sums);
     FN(optim_block) block = {.rows = rows, .cols = columns, .at = row * s->d->ldc + column, .ld = s->d->ldc,
                              .ldg = job.ldc, .g = sums};
     s->rule.run(&s->rule.args, &block);

@@ -17,3 +17,6 @@
 #include "../kernels/window.h"
 #include "../kernels/conv.h"
 #include "../kernels/pooling.h"
+#include "../kernels/row_norm.h"
+#include "../kernels/embed.h"
+#include "../kernels/attention.h"
