@@ -24,6 +24,7 @@ from .layers import (
     Conv2D,
     Dense,
     Dropout,
+    Embedding,
     Flatten,
     GlobalAvgPool1D,
     GlobalAvgPool2D,
@@ -31,10 +32,15 @@ from .layers import (
     GlobalMaxPool2D,
     Input,
     Layer,
+    LayerNorm,
     MaxPool1D,
     MaxPool2D,
+    MultiHeadAttention,
+    PositionalEmbedding,
     Reshape,
     Residual,
+    RMSNorm,
+    TransformerBlock,
 )
 from .losses import Loss
 from .metrics import Metric
@@ -44,12 +50,13 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, 
 __version__ = "0.1.0"
 
 __all__ = [
-    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D", "Callback", "Concat", "Conv1D",
-    "Conv2D", "CoordinateSearch", "Dense", "Dropout", "FastnnError", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D",
-    "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "Input", "LambdaCallback", "Layer", "Loss", "MaxPool1D",
-    "MaxPool2D", "Metric", "ModelFileError", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer", "RMSprop",
-    "Reshape", "Residual", "Rprop", "ShapeError", "datasets", "initializers", "layers", "losses", "metrics",
-    "optimizers", "register_threadpoolctl", "show_config",
+    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D", "Callback", "Concat",
+    "Conv1D", "Conv2D", "CoordinateSearch", "Dense", "Dropout", "Embedding", "FastnnError", "Flatten",
+    "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "Input",
+    "LambdaCallback", "Layer", "LayerNorm", "Loss", "MaxPool1D", "MaxPool2D", "Metric", "ModelFileError",
+    "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer", "PositionalEmbedding",
+    "RMSNorm", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError", "TransformerBlock", "datasets",
+    "initializers", "layers", "losses", "metrics", "optimizers", "register_threadpoolctl", "show_config",
 ]  # fmt: skip
 
 _register_if_imported()

@@ -46,6 +46,24 @@ cdef extern from "fastnn.h":
         int32_t adds_dx, adds_dw
         double alpha
 
+    ctypedef struct fnn_row_norm:
+        int64_t rows, cols
+        double epsilon
+        int32_t centered
+        int32_t adds_dx, adds_dw
+
+    ctypedef struct fnn_embed:
+        int64_t count, tokens, cols
+        int32_t accumulate
+        const fnn_update *update
+
+    ctypedef struct fnn_attention:
+        int64_t rows, heads, queries, keys, size
+        int64_t ldq, ldk, ldy, next_k
+        int64_t first
+        int32_t causal
+        int32_t adds
+
     ctypedef struct fnn_loss:
         int64_t rows, cols
         double scale

@@ -1,10 +1,13 @@
 """Layers: configuration only. Each says in `plan` which values, parameters and ops it stands for."""
 
+from .attention import MultiHeadAttention, TransformerBlock
 from .base import Input, Layer, Node
 from .conv import Conv1D, Conv2D
 from .dense import Activation, Dense
 from .dropout import Dropout
+from .embedding import Embedding, PositionalEmbedding
 from .merge import Add, Concat, Residual
+from .norm import LayerNorm, RMSNorm
 from .pooling import (
     AvgPool1D,
     AvgPool2D,
@@ -18,7 +21,8 @@ from .pooling import (
 from .shape import Flatten, Reshape
 
 __all__ = [
-    "Activation", "Add", "AvgPool1D", "AvgPool2D", "Concat", "Conv1D", "Conv2D", "Dense", "Dropout", "Flatten",
-    "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer", "MaxPool1D",
-    "MaxPool2D", "Node", "Reshape", "Residual",
+    "Activation", "Add", "AvgPool1D", "AvgPool2D", "Concat", "Conv1D", "Conv2D", "Dense", "Dropout", "Embedding",
+    "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer",
+    "LayerNorm", "MaxPool1D", "MaxPool2D", "MultiHeadAttention", "Node", "PositionalEmbedding", "RMSNorm",
+    "Reshape", "Residual", "TransformerBlock",
 ]  # fmt: skip

@@ -45,6 +45,16 @@ cdef extern from "precision.h":
         void (*activation_backward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *saved, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*softmax_forward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *y) noexcept nogil
         void (*softmax_backward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *y, const real *dy, real *dx, int32_t accumulate) noexcept nogil
+        void (*row_norm_scratch)(const fnn_ctx *, const fnn_row_norm *, size_t *bytes) noexcept nogil
+        void (*row_norm_forward)(const fnn_ctx *, const fnn_row_norm *, const real *x, const real *weight, const real *bias, real *y, real *stats) noexcept nogil
+        void (*row_norm_backward)(const fnn_ctx *, const fnn_row_norm *, const real *x, const real *stats, const real *weight, const real *dy, real *dx, real *dweight, real *dbias) noexcept nogil
+        void (*embed_forward)(const fnn_ctx *, const fnn_embed *, const int32_t *ids, const real *table, real *y) noexcept nogil
+        void (*embed_scratch)(const fnn_ctx *, const fnn_embed *, size_t *bytes) noexcept nogil
+        void (*embed_backward)(const fnn_ctx *, const fnn_embed *, const int32_t *ids, const real *dy, real *dtable) noexcept nogil
+        void (*add_row)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, const real *row, real *y) noexcept nogil
+        void (*attention_scratch)(const fnn_ctx *, const fnn_attention *, size_t *bytes) noexcept nogil
+        void (*attention_forward)(const fnn_ctx *, const fnn_attention *, const real *q, const real *k, const real *v, const real *mask, real *y, real *stats) noexcept nogil
+        void (*attention_backward)(const fnn_ctx *, const fnn_attention *, const real *q, const real *k, const real *v, const real *mask, const real *y, const real *stats, const real *dy, real *dq, real *dk, real *dv) noexcept nogil
         void (*vexp)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
         void (*vlog)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
         void (*vtanh)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
