@@ -6,11 +6,11 @@ cdef class Attention(Op):
     needs = "xy"
     cdef real[:, ::1] q, kv, y, dq, dkv, dy, mask
     cdef real[::1] stats
-    cdef real[:, :, ::1] cache         # (rows, length, k and v) of a stream; else None
+    cdef real[:, :, ::1] cache         # (rows, length, k and v) of a stream
     cdef int64_t position, units
     cdef int64_t k                     # where k begins in a row of kv; v is `units` further on
     cdef fnn_attention dims            # rows is set for each batch
-    cdef bint masked, keeps
+    cdef bint masked, keeps, remembers
 
     def __init__(self, b):
         keys = b.x[1] if b.attrs["cross"] else b.x[0]
@@ -30,7 +30,8 @@ cdef class Attention(Op):
             self.mask = b.x[len(b.x) - 1].reshape(self.dims.rows, -1)
         if self.keeps:
             self.stats = numpy.empty(self.dims.rows * self.dims.heads * self.dims.queries, dtype=PRECISION)
-        if b.attrs["length"]:
+        self.remembers = b.attrs["length"] > 0
+        if self.remembers:
             self.cache = numpy.empty((self.dims.rows, b.attrs["length"], 2 * self.units), dtype=PRECISION)
             self.dims.ldk, self.dims.next_k = 2 * self.units, b.attrs["length"] * 2 * self.units
 
@@ -55,7 +56,7 @@ cdef class Attention(Op):
     cdef void forward(self, Step *s) noexcept nogil:
         cdef const real *k = &self.kv[0, self.k]
         self.dims.rows = s.rows
-        if self.cache is not None:
+        if self.remembers:
             self.remember(s)
             k = &self.cache[0, 0, 0]
         K.attention_forward(&s.cx, &self.dims, &self.q[0, 0], k, k + self.units, &self.mask[0, 0] if self.masked else NULL,

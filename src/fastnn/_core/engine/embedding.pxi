@@ -43,7 +43,7 @@ cdef class Positions(Op):
     kind = "positions"
     cdef real[:, ::1] x, y, dx, dy     # (rows, steps units)
     cdef real[::1] table, dtable
-    cdef bint has_dx, adds_dx, adds_dtable, stream
+    cdef bint has_dx, adds_dx, learns, adds_dtable, stream
     cdef int64_t position
 
     def __init__(self, b):
@@ -57,7 +57,8 @@ cdef class Positions(Op):
         learned = "table" in b.params
         table = b.params["table"] if learned else numpy.ascontiguousarray(b.attrs["table"], dtype=PRECISION)
         self.table = table.reshape(-1)
-        if learned and b.grads["table"] is not None:
+        self.learns = learned and b.grads["table"] is not None
+        if self.learns:
             self.dtable, self.adds_dtable = b.grads["table"].reshape(-1), b.param_adds["table"]
         self.stream = b.attrs["stream"]
 
@@ -73,7 +74,7 @@ cdef class Positions(Op):
         cdef int64_t n = self.y.shape[1], size = s.rows * n
         if self.has_dx:
             K.copy_2d(&s.cx, 1, size, &self.dy[0, 0], size, &self.dx[0, 0], size, self.adds_dx)
-        if self.dtable is None:
+        if not self.learns:
             return
         K.column_sum(&s.cx, s.rows, n, &self.dy[0, 0], &self.dtable[0], self.adds_dtable)
         if n < self.dtable.shape[0] and not self.adds_dtable:  # positions beyond these sequences
