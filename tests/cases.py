@@ -5,7 +5,7 @@ Every layer class must have a row; a layer is covered by adding one. A row's lay
     6 features - Dense to the row's input shape - the layer - Flatten - Dense(2) - mse
 
 so that the gradient with respect to the layer's input is checked too, through the weights before it. A layer that joins
-several values gets one such Dense for each of its input shapes.
+several values gets one such Dense for each of its input shapes, and one that reads ids stands first.
 """
 
 from dataclasses import dataclass, field
@@ -19,12 +19,16 @@ FEATURES, OUTPUTS = 6, 2
 
 @dataclass(frozen=True)
 class Case:
-    """A row: what to call, with which arguments, on samples of which shape; a list of shapes for layers that join."""
+    """A row: what to call, with which arguments, on samples of which shape; a list of shapes for layers that join.
+
+    tokens: where the layer reads ids, how many there are.
+    """
 
     layer: type
     arguments: tuple = ()
     options: dict = field(default_factory=dict)
     shape: tuple | list = (5,)
+    tokens: int = 0
 
     @property
     def name(self):
@@ -37,24 +41,33 @@ class Case:
     @property
     def random(self):
         """Whether training draws random numbers, so that it differs from prediction."""
-        return contains(self.make(), fnn.Dropout)
+        layer = self.make()
+        return contains(layer, fnn.Dropout) or getattr(layer, "dropout", 0) > 0
 
     def network(self, dtype="float64", *, seed=3, **options):
         """The network around the layer, with its parameters made and every bias away from zero."""
         shapes = self.shape if isinstance(self.shape, list) else [self.shape]
         tail = [fnn.Flatten(), fnn.Dense(OUTPUTS)]
         fronts = [[fnn.Dense(int(np.prod(shape)), "tanh"), fnn.Reshape(shape)] for shape in shapes]
+        given = (FEATURES,)
+        if self.tokens:
+            fronts, given = [[]], self.shape
         options = {"loss": "mse", "optimizer": "sgd", "dtype": dtype, "seed": seed, **options}
         if isinstance(self.shape, list):
             x = fnn.Input(FEATURES)
             node = self.make()([chain(front, x) for front in fronts])
             net = fnn.Network(inputs=x, outputs=chain(tail, node), **options)
         else:
-            net = fnn.Network([*fronts[0], self.make(), *tail], input_shape=(FEATURES,), **options)
-        net.build((FEATURES,))
+            net = fnn.Network([*fronts[0], self.make(), *tail], input_shape=given, **options)
+        net.build(given)
         rng = np.random.default_rng(seed)
         net.params[:] += rng.uniform(-0.2, 0.2, net.params.shape)
         return net
+
+    def data(self, rows, dtype="float64", seed=5):
+        """X and y for the network."""
+        X, y = data(rows, dtype, seed)
+        return (np.random.default_rng(seed).integers(0, self.tokens, (rows, *self.shape)) if self.tokens else X), y
 
 
 def short(argument):
@@ -141,6 +154,34 @@ CASES = [
     Case(fnn.GlobalAvgPool2D, shape=(3, 4, 2)),
     Case(fnn.GlobalAvgPool2D, shape=(1, 1, 3)),
     Case(fnn.GlobalAvgPool1D, shape=(5, 3)),
+    Case(fnn.LayerNorm),
+    Case(fnn.LayerNorm, (0.1,), shape=(3, 17)),
+    Case(fnn.LayerNorm, shape=(2, 1, 4)),
+    Case(fnn.RMSNorm),
+    Case(fnn.RMSNorm, (0.01,), shape=(1, 19)),
+    Case(fnn.Embedding, (7, 3), shape=(5,), tokens=7),
+    Case(fnn.Embedding, (1, 2), shape=(1,), tokens=1),
+    Case(fnn.Embedding, (40, 17), {"weight_init": "uniform"}, (2, 3), tokens=40),
+    *(
+        Case(fnn.PositionalEmbedding, (kind,), shape=shape)
+        for kind in ("learned", "sinusoidal")
+        for shape in ((4, 5), (1, 1), (3, 18))
+    ),
+    *(
+        Case(fnn.MultiHeadAttention, (heads,), {"causal": causal}, shape)
+        for causal in (False, True)
+        for heads, shape in ((2, (5, 6)), (1, (3, 4)), (3, (4, 3)), (2, (1, 4)), (1, (7, 17)))
+    ),
+    Case(fnn.MultiHeadAttention, (2,), {"use_bias": False, "weight_init": "orthogonal"}, (3, 4)),
+    Case(fnn.MultiHeadAttention, (2,), shape=[(3, 4), (5, 6)]),
+    Case(fnn.MultiHeadAttention, (1,), {"use_bias": False}, [(2, 3), (3, 1)]),
+    Case(fnn.MultiHeadAttention, (3,), shape=[(1, 3), (4, 3)]),
+    *(
+        Case(fnn.TransformerBlock, (2, 5), {"causal": causal, "pre_norm": pre_norm}, (3, 6))
+        for causal in (False, True)
+        for pre_norm in (False, True)
+    ),
+    Case(fnn.TransformerBlock, (1, 3), {"dropout": 0.2}, (1, 3)),
     *(Case(fnn.Activation, (name,)) for name in ACTIVATIONS),
     Case(fnn.Activation, ("leaky_relu",), {"alpha": 0.2}),
     Case(fnn.Activation, ("elu",), {"alpha": 0.5}, (3, 4)),

@@ -254,6 +254,99 @@ def mean_pool_backward(dy, x, kernel, *, stride, padding="valid"):
     return unpadded(dx, around)
 
 
+# ---- normalization of rows -------------------------------------------------------------------------------------------
+
+
+def normalized(x, epsilon, centered):
+    """(x - mean) / deviation over the last axis, and the inverse deviation; without the mean where not centered."""
+    if centered:
+        x = x - x.mean(axis=-1, keepdims=True)
+    inverse = 1.0 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + epsilon)
+    return x * inverse, inverse
+
+
+def row_norm_forward(x, weight, bias=None, *, epsilon, centered):
+    y = normalized(x, epsilon, centered)[0] * weight
+    return y + bias if centered else y
+
+
+def row_norm_backward(dy, x, weight, *, epsilon, centered):
+    """Return dx, dweight, dbias."""
+    normal, inverse = normalized(x, epsilon, centered)
+    g = dy * weight
+    dx = g - normal * (g * normal).mean(axis=-1, keepdims=True)
+    if centered:
+        dx -= g.mean(axis=-1, keepdims=True)
+    rows = tuple(range(x.ndim - 1))
+    return dx * inverse, (dy * normal).sum(axis=rows), dy.sum(axis=rows)
+
+
+# ---- embeddings ------------------------------------------------------------------------------------------------------
+
+
+def embedding_forward(ids, table):
+    return table[ids]
+
+
+def embedding_backward(dy, ids, table):
+    """dtable: each place adds to its token's row."""
+    dtable = np.zeros_like(table)
+    np.add.at(dtable, ids, dy)
+    return dtable
+
+
+def sinusoids(steps, units):
+    """Vectors of positions (Vaswani et al. 2017), number by number."""
+    table = np.zeros((steps, units))
+    for t, i in np.ndindex(steps, units):
+        angle = t / 10000 ** ((i - i % 2) / units)
+        table[t, i] = math.cos(angle) if i % 2 else math.sin(angle)
+    return table
+
+
+# ---- attention -------------------------------------------------------------------------------------------------------
+
+
+def heads_of(x, heads):
+    """(n, steps, units) as (n, heads, steps, size)."""
+    n, steps, units = x.shape
+    return x.reshape(n, steps, heads, units // heads).transpose(0, 2, 1, 3)
+
+
+def joined_heads(x):
+    """The way back."""
+    n, heads, steps, size = x.shape
+    return x.transpose(0, 2, 1, 3).reshape(n, steps, heads * size)
+
+
+def probabilities(q, k, causal, mask):
+    """Of heads: softmax(q k^T / sqrt(size)) over the keys that may be seen; 0 where a query sees none."""
+    scores = q @ k.swapaxes(-1, -2) / math.sqrt(q.shape[-1])
+    seen = np.ones(scores.shape, dtype=bool)
+    if causal:
+        seen &= np.tri(*scores.shape[-2:], dtype=bool)
+    if mask is not None:
+        seen &= mask[:, None, None, :] != 0
+    e = np.where(seen, np.exp(scores - scores.max(axis=-1, keepdims=True)), 0.0)
+    total = e.sum(axis=-1, keepdims=True)
+    return e / np.where(total > 0, total, 1.0)
+
+
+def attention_forward(q, k, v, heads, *, causal=False, mask=None):
+    """q (n, steps, units), k and v (n, keys, units), mask (n, keys): 0 where a key is not seen."""
+    q, k, v = (heads_of(x, heads) for x in (q, k, v))
+    return joined_heads(probabilities(q, k, causal, mask) @ v)
+
+
+def attention_backward(dy, q, k, v, heads, *, causal=False, mask=None):
+    """Return dq, dk, dv."""
+    q, k, v, dy = (heads_of(x, heads) for x in (q, k, v, dy))
+    p = probabilities(q, k, causal, mask)
+    dp = dy @ v.swapaxes(-1, -2)
+    ds = p * (dp - (dp * p).sum(axis=-1, keepdims=True)) / math.sqrt(q.shape[-1])
+    return tuple(joined_heads(x) for x in (ds @ k, ds.swapaxes(-1, -2) @ q, p.swapaxes(-1, -2) @ dy))
+
+
 # ---- shapes, merges, dropout -----------------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import reference
 import reference_optimizers
 
+import fastnn
 from fastnn import Input
 
 LAYERS = {}
@@ -189,6 +190,110 @@ def Residual(run, layer, path, x):
     return reference.residual_forward(x, lambda _: y), lambda dy: [
         reference.residual_backward(dy, lambda d: pullback(d)[0])
     ]
+
+
+def row_norm(run, layer, path, x):
+    weight, bias = run.weights[f"{path}.weight"], run.weights.get(f"{path}.bias")
+    options = {"epsilon": layer.epsilon, "centered": bias is not None}
+
+    def pullback(dy):
+        dx, dweight, dbias = reference.row_norm_backward(dy, x, weight, **options)
+        run.gradients[f"{path}.weight"] += dweight
+        if bias is not None:
+            run.gradients[f"{path}.bias"] += dbias
+        return [dx]
+
+    return reference.row_norm_forward(x, weight, bias, **options), pullback
+
+
+LAYERS.update(dict.fromkeys(["LayerNorm", "RMSNorm"], row_norm))
+
+
+@layer
+def Embedding(run, layer, path, ids):
+    ids, table = ids.astype(int), run.weights[f"{path}.weight"]
+
+    def pullback(dy):
+        run.gradients[f"{path}.weight"] += reference.embedding_backward(dy, ids, table)
+        return [np.zeros(ids.shape)]
+
+    return reference.embedding_forward(ids, table), pullback
+
+
+@layer
+def PositionalEmbedding(run, layer, path, x):
+    if layer.kind == "sinusoidal":
+        return x + reference.sinusoids(*x.shape[1:]), lambda dy: [dy]
+
+    def pullback(dy):
+        run.gradients[f"{path}.weight"][: x.shape[1]] += dy.sum(axis=0)
+        return [dy]
+
+    return x + run.weights[f"{path}.weight"][: x.shape[1]], pullback
+
+
+@layer
+def MultiHeadAttention(run, layer, path, x, *memory):
+    def projected(role, x):
+        return reference.dense_forward(x, run.weights[f"{path}.{role}_weight"], run.weights.get(f"{path}.{role}_bias"))
+
+    def gradient(role, dy, x):
+        dx, dweight, dbias = reference.dense_backward(dy, x, run.weights[f"{path}.{role}_weight"])
+        run.gradients[f"{path}.{role}_weight"] += dweight
+        if layer.use_bias:
+            run.gradients[f"{path}.{role}_bias"] += dbias
+        return dx
+
+    if memory:
+        q, (k, v) = projected("query", x), np.split(projected("key_value", *memory), 2, axis=-1)
+    else:
+        q, k, v = np.split(projected("qkv", x), 3, axis=-1)
+    options = {"heads": layer.heads, "causal": layer.causal}
+    y = reference.attention_forward(q, k, v, **options)
+
+    def pullback(dy):
+        dq, dk, dv = reference.attention_backward(gradient("output", dy, y), q, k, v, **options)
+        if memory:
+            return [gradient("query", dq, x), gradient("key_value", np.concatenate([dk, dv], axis=-1), *memory)]
+        return [gradient("qkv", np.concatenate([dq, dk, dv], axis=-1), x)]
+
+    return projected("output", y), pullback
+
+
+@layer
+def TransformerBlock(run, layer, path, x):
+    """Two sums; the layers inside go by the names of their parameters."""
+    inside = {
+        "attention": [("attention", fastnn.MultiHeadAttention(layer.heads, causal=layer.causal))],
+        "mlp": [("mlp_in", fastnn.Dense(layer.mlp_units, "gelu")), ("mlp_out", fastnn.Dense(x.shape[-1]))],
+    }
+
+    def chained(layers, x):
+        pullbacks = []
+        for name, one in layers:
+            x, pullback = call(run, one, f"{path}.{name}", x)
+            pullbacks.append(pullback)
+
+        def back(dy):
+            for pullback in reversed(pullbacks):
+                [dy] = pullback(dy)
+            return dy
+
+        return x, back
+
+    backs = []
+    for name, layers in inside.items():
+        norm = [(f"{name}_norm", fastnn.LayerNorm())]
+        if layer.pre_norm:
+            part, back = chained([*norm, *layers], x)
+            x = x + part
+            backs.append(lambda dy, back=back: dy + back(dy))
+        else:
+            part, back = chained(layers, x)
+            x, back_norm = chained(norm, x + part)
+            backs.append(lambda dy, back=back, back_norm=back_norm: (d := back_norm(dy)) + back(d))
+    first, second = backs
+    return x, lambda dy: [first(second(dy))]
 
 
 # ---- networks --------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import cases
 import numpy as np
 import pytest
 import reference_network
-from cases import CASES, data
+from cases import CASES
 
 from fastnn.layers import Layer
 
@@ -30,7 +30,7 @@ def test_every_layer_has_a_row():
 def test_gradients_agree_with_central_differences(case):
     """To 1e-6 of the largest; of all weights, those before the layer included, so of its inputs too."""
     net = case.network()
-    X, y = data(ROWS)
+    X, y = case.data(ROWS)
     net.loss_and_gradients(X, y)
     gradients, numeric = net.grads.copy(), np.empty_like(net.grads)
     step = 1e-5  # error step^2 f''' / 6 + 1e-16 f / step: about 1e-10 for functions of size 1
@@ -47,7 +47,7 @@ def test_gradients_agree_with_central_differences(case):
 @pytest.mark.parametrize("rows", [1, 2, 7, 16, 33])
 def test_agrees_with_the_reference(case, rows):
     net = case.network()
-    X, y = data(rows)
+    X, y = case.data(rows)
     loss, gradients = net.loss_and_gradients(X, y)
     expected_loss, expected = reference_network.loss_and_gradients(net, X, y)
     assert loss == pytest.approx(expected_loss, rel=1e-12)
@@ -65,7 +65,7 @@ def test_float32_agrees_with_the_reference(case):
     network stands for the size of the terms: a tensor's own may be small because its terms cancel.
     """
     net = case.network("float32")
-    X, y = data(33, "float32")
+    X, y = case.data(33, "float32")
     loss, gradients = net.loss_and_gradients(X, y)
     expected_loss, expected = reference_network.loss_and_gradients(net, X, y)
     assert loss == pytest.approx(expected_loss, rel=4e-6)
@@ -88,7 +88,7 @@ def test_configuration_round_trip(case):
 def test_training_agrees_with_the_reference(case):
     """Two epochs of batches of 5 over 23 rows: the last batch is smaller, and max-norm and penalties take part."""
     net = case.network(optimizer="adam")
-    X, y = data(23)
+    X, y = case.data(23)
     expected, losses = reference_network.fit(net, X, y, epochs=2, batch_size=5)
     history = net.fit(X, y, epochs=2, batch_size=5, shuffle=False, verbose=False)
     np.testing.assert_allclose(history["loss"], losses, rtol=1e-11)
@@ -101,7 +101,7 @@ def test_training_agrees_with_the_reference(case):
 @pytest.mark.parametrize("batch_size", [1, 3, 16, 1000])
 def test_prediction_does_not_depend_on_the_batches(case, batch_size):
     net = case.network()
-    X, _ = data(37)
+    X, _ = case.data(37)
     whole = net.predict(X)
     np.testing.assert_allclose(net.predict(X, batch_size=batch_size), whole, rtol=1e-13, atol=1e-14)
     parts = np.concatenate([net.predict(part) for part in np.array_split(X, 5)])
@@ -113,7 +113,7 @@ def test_prediction_does_not_depend_on_the_batches(case, batch_size):
 @deterministic_case
 def test_prediction_equals_the_training_forward(case):
     net = case.network()
-    X, y = data(ROWS)
+    X, y = case.data(ROWS)
     penalties = reference_network.penalties(net, reference_network.Run(net.get_weights()))
     loss, _ = net.loss_and_gradients(X, y)
     assert np.mean((net.predict(X) - y) ** 2) + penalties == pytest.approx(loss, rel=1e-13)
@@ -124,7 +124,7 @@ def test_prediction_equals_the_training_forward(case):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_same_seed_same_weights(case, dtype):
     """Bitwise, at any number of threads; another seed gives others."""
-    X, y = data(45, dtype)
+    X, y = case.data(45, dtype)
 
     def trained(seed=3, threads=1):
         net = case.network(dtype, optimizer="adam", seed=seed)
@@ -143,7 +143,7 @@ def test_same_seed_same_weights(case, dtype):
 def test_gradients_do_not_depend_on_what_ran_before(case):
     """A batch of one size, then another, then the first again: no buffer keeps anything."""
     net = case.network()
-    X, y = data(33)
+    X, y = case.data(33)
     loss, first = net.loss_and_gradients(X[:5], y[:5])
     first = {name: gradient.copy() for name, gradient in first.items()}
     net.loss_and_gradients(X, y)

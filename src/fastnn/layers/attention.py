@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class MultiHeadAttention(Layer):
     r"""Every step looks at all steps: y = concat over heads of softmax(q k^T / sqrt(size)) v, times an output weight.
 
-    q, k and v are projections x W + b, cut into `heads` parts of size = features / heads along the features; the softmax
-    runs over the steps of k and v. The matrix of all scores is never in memory, in training neither: memory grows with
-    the length of a sequence, not with its square. Vaswani et al. 2017; as torch.nn.MultiheadAttention.
+    q, k and v are projections x W + b, cut into `heads` parts of size = features / heads along the features; the
+    softmax runs over the steps of k and v. The matrix of all scores is never in memory, in training neither: memory
+    grows with the length of a sequence, not with its square. Vaswani et al. 2017; as torch.nn.MultiheadAttention.
 
     In call syntax `layer([x, memory])` attends from the steps of x to those of another sequence (cross attention).
     Sequences of different lengths have a mask; steps of k and v that it leaves out are not seen, and a step that sees
@@ -56,7 +56,12 @@ class MultiHeadAttention(Layer):
     keeps_time = True
 
     def __init__(
-        self, heads: int, *, causal: bool = False, use_bias: bool = True, weight_init: InitializerLike = "glorot_uniform"
+        self,
+        heads: int,
+        *,
+        causal: bool = False,
+        use_bias: bool = True,
+        weight_init: InitializerLike = "glorot_uniform",
     ) -> None:
         self.heads = positive_int(heads, "heads")
         self.causal = boolean(causal, "causal")
@@ -66,7 +71,7 @@ class MultiHeadAttention(Layer):
     def plan(self, g, x):
         query, memory = x if isinstance(x, list) and len(x) == 2 else (x, None)
         if isinstance(query, list):
-            raise ShapeError(f"{g.where()} attends to one sequence, or from one to another: expected 1 or 2, got {len(x)}")
+            raise ShapeError(f"{g.where()} takes one sequence, or the one that attends and its memory, got {len(x)}")
         for value in (query, memory):
             if value is not None:
                 g.expect_rank(value, 2, "sequences (steps, features)")
@@ -95,7 +100,7 @@ class MultiHeadAttention(Layer):
             what = "streamed" if g.streaming else "causal"
             raise ShapeError(f"{g.where()}: attention to another sequence cannot be {what}")
         if g.streaming and not self.causal:
-            raise ShapeError(f"{g.where()} looks at later steps, so it cannot be streamed step by step; causal=True does not")
+            raise ShapeError(f"{g.where()} looks at later steps, so it cannot be streamed; causal=True does not")
 
     def _project(self, g, x, role, units):
         params = {"weight": g.param(f"{role}_weight", (x.shape[1], units), self.weight_init)}
@@ -110,9 +115,9 @@ class TransformerBlock(Layer):
         pre_norm:  x = x + attention(norm(x)),   y = x + mlp(norm(x))
         else:      x = norm(x + attention(x)),   y = norm(x + mlp(x))
 
-    with mlp(x) = gelu(x W1 + b1) W2 + b2. As torch.nn.TransformerEncoderLayer with activation="gelu" and its norm_first,
-    but for dropout of attention's probabilities, which there is none of. Vaswani et al. 2017; before the layers, the
-    norms let deep stacks train without warm-up (Xiong et al. 2020).
+    with mlp(x) = gelu(x W1 + b1) W2 + b2. As torch.nn.TransformerEncoderLayer with activation="gelu" and its
+    norm_first, but attention's probabilities are never dropped. Vaswani et al. 2017; before the layers, the norms let
+    deep stacks train without warm-up (Xiong et al. 2020).
 
     Args:
         heads: of the attention; they divide the features.

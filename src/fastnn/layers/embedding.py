@@ -60,8 +60,8 @@ class PositionalEmbedding(Layer):
     Attention by itself does not know the order of the steps; this tells it.
 
     Args:
-        kind: "learned", a parameter `weight` (steps, units) that starts normal with deviation 0.02 (as in GPT-2, Radford
-            et al. 2019), for sequences up to the length that the network was built for; or "sinusoidal",
+        kind: "learned", a parameter `weight` (steps, units) that starts normal with deviation 0.02 (as in GPT-2,
+            Radford et al. 2019), for sequences up to the length that the network was built for; or "sinusoidal",
             p[t, 2 i] = sin(t / 10000^(2 i / units)), p[t, 2 i + 1] = cos of the same (Vaswani et al. 2017).
 
     Shapes: x and y (steps, units).
@@ -93,8 +93,8 @@ class PositionalEmbedding(Layer):
         if steps > table.shape[0] or units != table.shape[1]:
             needs = f"{'streams' if g.streaming else 'sequences'} of {steps} steps of {units} units"
             raise ShapeError(
-                f"{g.where()} has learned {table.shape[0]} positions of {table.shape[1]} units, not for {needs}; build the "
-                'network for the longest, or take kind="sinusoidal"'
+                f"{g.where()} has learned {table.shape[0]} positions of {table.shape[1]} units, not for {needs}; "
+                'build the network for the longest, or take kind="sinusoidal"'
             )
         return g.op("positions", [x], x.shape, {"table": table}, stream=g.streaming)
 
