@@ -118,6 +118,16 @@ typedef struct fnn_attention {
     int32_t causal;
     int32_t adds; /* backward adds to dq, dk and dv */
 } fnn_attention;
+/* Batch normalization of the columns of a matrix (Ioffe and Szegedy 2015):
+ *   y[i, j] = activation(weight[j] (x[i, j] - mean[j]) / sqrt(variance[j] + epsilon) + bias[j])
+ * with the mean and the variance (of all rows, divided by their number) of each column. */
+typedef struct fnn_batch_norm {
+    int64_t rows, cols;
+    double epsilon;
+    double alpha;             /* of leaky_relu and elu */
+    int32_t activation;       /* an fnn_activation whose derivative comes from the output, where backward is called */
+    int32_t adds_dx, adds_dw; /* backward adds to dx; to dweight and dbias */
+} fnn_batch_norm;
 
 /* A loss over rows x cols. Row i has weight w[i] (1 where w is NULL). The kernel adds to *loss, in double,
  *   sum over i of w[i] * l_i,   and stores   dp[i, j] = scale * w[i] * dl_i / dp[i, j]   where dp is not NULL.

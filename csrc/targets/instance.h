@@ -20,3 +20,4 @@
 #include "../kernels/row_norm.h"
 #include "../kernels/embed.h"
 #include "../kernels/attention.h"
+#include "../kernels/batch_norm.h"

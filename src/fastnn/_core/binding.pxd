@@ -64,6 +64,13 @@ cdef extern from "fastnn.h":
         int32_t causal
         int32_t adds
 
+    ctypedef struct fnn_batch_norm:
+        int64_t rows, cols
+        double epsilon
+        double alpha
+        int32_t activation
+        int32_t adds_dx, adds_dw
+
     ctypedef struct fnn_loss:
         int64_t rows, cols
         double scale

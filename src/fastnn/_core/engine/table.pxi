@@ -41,6 +41,11 @@ cdef extern from "precision.h":
         void (*max_pool_backward)(const fnn_ctx *, const fnn_window *, const real *x, const real *y, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*mean_pool_forward)(const fnn_ctx *, const fnn_window *, const real *x, real *y) noexcept nogil
         void (*mean_pool_backward)(const fnn_ctx *, const fnn_window *, const real *dy, real *dx, int32_t accumulate) noexcept nogil
+        void (*batch_norm_scratch)(const fnn_ctx *, const fnn_batch_norm *, size_t *bytes) noexcept nogil
+        void (*batch_norm_forward)(const fnn_ctx *, const fnn_batch_norm *, const real *x, const real *weight, const real *bias, real *y, real *mean, real *variance) noexcept nogil
+        void (*batch_norm_backward)(const fnn_ctx *, const fnn_batch_norm *, const real *x, const real *weight, const real *mean, const real *variance, const real *y, real *dy, real *dx, real *dweight, real *dbias) noexcept nogil
+        void (*batch_norm_affine)(const fnn_ctx *, const fnn_batch_norm *, const real *weight, const real *bias, const real *mean, const real *variance, real *scale, real *shift) noexcept nogil
+        void (*scale_shift)(const fnn_ctx *, const fnn_batch_norm *, const real *x, const real *scale, const real *shift, real *y) noexcept nogil
         void (*activation_forward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *x, real *y) noexcept nogil
         void (*activation_backward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *saved, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*softmax_forward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *y) noexcept nogil
