@@ -5,6 +5,7 @@ cdef class Conv(Op):
     kind = "conv"
     needs = "xy"
     fuses_activation = True
+    folds_scale = True
     reads_feed = True
     cdef real[:, ::1] x, y, dx, dy, weight, dweight
     cdef real[::1] bias, dbias

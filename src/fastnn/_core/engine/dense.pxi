@@ -8,6 +8,7 @@ cdef class Dense(Op):
     updates = ("weight",)
     reads_feed = True
     fuses_activation = True
+    folds_scale = True
     cdef real[:, ::1] x, y, dx, dy, weight, dweight
     cdef real[::1] bias, dbias
     cdef int64_t repeat

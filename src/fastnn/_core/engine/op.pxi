@@ -29,6 +29,7 @@ cdef class Op:
     reads_feed = False       # whether it takes a batch where its feed finds it
     updates = ()             # roles of parameters whose optimizer rule `backward` can apply itself
     fuses_activation = False # an activation that it alone feeds may become its attribute
+    folds_scale = False      # a scale and a shift of its output's last axis may be taken into its weight and bias
 
     cdef void forward(self, Step *s) noexcept nogil:
         pass
@@ -39,6 +40,9 @@ cdef class Op:
     def set_scratch(self, int threads, int precision):
         """Bytes of scratch that the op's kernels want."""
         return 0
+
+    def check_batch(self, rows, batch):
+        """Raises ValueError where a batch of so few rows is of no use; `batch` says which one that is."""
 
     def update_ops(self):
         """Ops that follow a completed training step, as new running statistics do."""

@@ -91,7 +91,14 @@ cdef class Program:
         self.step.cx.threads = threads
 
     def set_rows(self, int64_t rows, bint shuffle):
-        """How many samples the fed arrays have, and whether `train` makes a new order of them for each epoch."""
+        """How many samples the fed arrays have, and whether `train` makes a new order of them for each epoch.
+
+        Raises ValueError where its smallest batch is too small for an op; nothing is changed then.
+        """
+        least = rows % self.batch_size or min(rows, self.batch_size)
+        batch = "this batch" if rows <= self.batch_size else f"the last of {rows} samples in batches of {self.batch_size}"
+        for op in self.forward.ops:
+            op.check_batch(least, batch)
         self.order = numpy.empty(rows, dtype=numpy.int64) if shuffle else None
         self.step.order = NULL
         if shuffle:

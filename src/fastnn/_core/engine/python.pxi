@@ -77,6 +77,58 @@ cdef class PythonActivation(PythonOp):
             self.dx[:s.rows] = dx
 
 
+cdef class PythonLayer(PythonOp):
+    """y = layer.forward(x, **parameters), and the gradients from layer.backward; x is a list where it has several inputs."""
+    kind = "python_layer"
+    needs = "xy"
+    cdef list x, dx, adds
+    cdef dict params, grads, param_adds
+    cdef object y, dy, layer
+    cdef str what
+
+    def __init__(self, b):
+        self.x, self.dx, self.adds = [read_only(x) for x in b.x], list(b.dx), list(b.adds)
+        self.y, self.dy, self.layer = b.y, b.dy, b.attrs["layer"]
+        self.params = {role: read_only(param) for role, param in b.params.items()}
+        self.grads, self.param_adds = b.grads, b.param_adds
+        self.what = type(self.layer).__name__
+
+    def inputs(self, int64_t rows):
+        """What the layer's methods get as x."""
+        x = [x[:rows] for x in self.x]
+        return x if self.layer.joins else x[0]
+
+    cdef run_forward(self, Step *s):
+        y = self.y[:s.rows]
+        y[...] = _checked(self.layer.forward(self.inputs(s.rows), **self.params), y.shape, f"{self.what}.forward")
+
+    cdef run_backward(self, Step *s):
+        x, y, dy = self.inputs(s.rows), read_only(self.y[:s.rows]), read_only(self.dy[:s.rows])
+        result, grads = self.layer.backward(dy, x, y, **self.params), {}
+        if self.params:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TypeError(f"{self.what}.backward must return (dx, {{parameter: gradient}}), got {type(result).__name__}")
+            result, grads = result
+            if set(grads) != set(self.params):
+                raise ValueError(f"{self.what}.backward must return the gradients of {', '.join(self.params)}, "
+                                 f"got {', '.join(grads) or 'none'}")
+        dx = result if self.layer.joins else [result]
+        if len(dx) != len(self.x):
+            raise ValueError(f"{self.what}.backward must return {len(self.x)} gradients, one for each input, got {len(dx)}")
+        for target, adds, gradient in zip(self.dx, self.adds, dx):
+            if target is not None:
+                self.store(target[:s.rows], gradient, adds, "dx")
+        for role, gradient in grads.items():
+            self.store(self.grads[role], gradient, self.param_adds[role], f"the gradient of {role}")
+
+    cdef store(self, target, gradient, bint adds, str what):
+        gradient = _checked(gradient, target.shape, f"{self.what}.backward: {what}")
+        if adds:
+            target += gradient
+        else:
+            target[...] = gradient
+
+
 cdef class PythonLoss(PythonOp):
     """loss, dp = f(y, p): the mean loss of the batch and its gradient with respect to p."""
     kind = "python_loss"
