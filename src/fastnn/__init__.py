@@ -19,6 +19,7 @@ from .layers import (
     Add,
     AvgPool1D,
     AvgPool2D,
+    BatchNorm,
     Concat,
     Conv1D,
     Conv2D,
@@ -37,9 +38,10 @@ from .layers import (
     MaxPool2D,
     MultiHeadAttention,
     PositionalEmbedding,
+    PythonLayer,
+    RMSNorm,
     Reshape,
     Residual,
-    RMSNorm,
     TransformerBlock,
 )
 from .losses import Loss
@@ -50,13 +52,14 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, 
 __version__ = "0.1.0"
 
 __all__ = [
-    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D", "Callback", "Concat",
-    "Conv1D", "Conv2D", "CoordinateSearch", "Dense", "Dropout", "Embedding", "FastnnError", "Flatten",
+    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Callback",
+    "Concat", "Conv1D", "Conv2D", "CoordinateSearch", "Dense", "Dropout", "Embedding", "FastnnError", "Flatten",
     "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "Input",
     "LambdaCallback", "Layer", "LayerNorm", "Loss", "MaxPool1D", "MaxPool2D", "Metric", "ModelFileError",
     "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer", "PositionalEmbedding",
-    "RMSNorm", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError", "TransformerBlock", "datasets",
-    "initializers", "layers", "losses", "metrics", "optimizers", "register_threadpoolctl", "show_config",
+    "PythonLayer", "RMSNorm", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError", "TransformerBlock",
+    "datasets", "initializers", "layers", "losses", "metrics", "optimizers", "register_threadpoolctl",
+    "show_config",
 ]  # fmt: skip
 
 _register_if_imported()

@@ -18,7 +18,7 @@ import os
 
 import numpy as np
 
-from . import _memory
+from . import _fold, _memory
 from ._core import kernels
 from ._graph import OpRecord, Value
 
@@ -98,6 +98,7 @@ def compile_program(
     plan.prune(keep=graph.outputs if mode == "predictor" else ())
     plan.fuse()
     if not training:
+        _fold.fold_norms(plan, batch, memory.dtype)
         plan.open_windows()
     outside = (*graph.inputs, *graph.outputs) if mode == "predictor" else ()
     arrays = plan.allocate(batch, memory, training, outside)

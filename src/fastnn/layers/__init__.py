@@ -8,6 +8,7 @@ from .dropout import Dropout
 from .embedding import Embedding, PositionalEmbedding
 from .merge import Add, Concat, Residual
 from .norm import LayerNorm, RMSNorm
+from .norm import BatchNorm
 from .pooling import (
     AvgPool1D,
     AvgPool2D,
@@ -18,6 +19,7 @@ from .pooling import (
     MaxPool1D,
     MaxPool2D,
 )
+from .python import PythonLayer
 from .shape import Flatten, Reshape
 
 __all__ = [
@@ -25,4 +27,7 @@ __all__ = [
     "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer",
     "LayerNorm", "MaxPool1D", "MaxPool2D", "MultiHeadAttention", "Node", "PositionalEmbedding", "RMSNorm",
     "Reshape", "Residual", "TransformerBlock",
+    "Activation", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Concat", "Conv1D", "Conv2D", "Dense", "Dropout",
+    "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer", "MaxPool1D",
+    "MaxPool2D", "Node", "PythonLayer", "Reshape", "Residual",
 ]  # fmt: skip

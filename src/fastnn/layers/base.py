@@ -31,8 +31,9 @@ class Layer(Configured, family="layer"):
     keeps_time = False
     named_inputs: tuple[str, ...] = ("mask",)
 
-    def __init_subclass__(cls, **kwargs: object) -> None:
-        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+    def __init_subclass__(cls, abstract: bool = False, **kwargs: object) -> None:
+        # A layer that only others are made from has no name to be found by.
+        cls.name = "" if abstract else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         super().__init_subclass__(**kwargs)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .. import initializers
 from .._data import positive
+from ..errors import ShapeError
 from .base import Layer
 
 
@@ -66,3 +67,64 @@ class RMSNorm(_RowNorm, Layer):
     """
 
     centered = False
+
+
+class BatchNorm(Layer):
+    r"""Normalizes each channel over the batch, and over time or the image:
+
+        y = weight (x - mean) / sqrt(variance + epsilon) + bias
+
+    In training, mean and variance are those of the batch (the variance divided by n), and the running statistics follow
+    once a step is done, of the variance the unbiased estimate (divided by n - 1):
+
+        running += momentum (batch - running)
+
+    In `predict` and `evaluate` the running statistics stand in their place; the layer is then an affine map, which
+    costs nothing where the convolution or dense layer before it can take it in. PyTorch's definition and defaults.
+
+    Args:
+        momentum: the share of a batch in the running statistics, in (0, 1].
+        epsilon: added to the variance.
+
+    Shapes: x and y (..., channels); `weight` and `bias` (channels,), ones and zeros at the start; `running_mean` and
+    `running_variance` (channels,), zeros and ones. They are weights by name (`get_weights`), but not in `net.params`.
+
+    Raises:
+        ValueError, TypeError: an argument is out of range. In training: a batch has one value only of each channel.
+        ShapeError: the sequences have different lengths (`LayerNorm` normalizes each step by itself).
+
+    Ioffe and Szegedy 2015, "Batch Normalization: Accelerating Deep Network Training by Reducing Internal Covariate
+    Shift".
+
+    >>> import fastnn as fnn
+    >>> net = fnn.Network([fnn.BatchNorm(momentum=0.5)], optimizer=fnn.SGD(0.1), input_shape=1)
+    >>> history = net.fit([[1.0], [3.0]], [[0.0], [0.0]], batch_size=2)
+    >>> weights = net.get_weights()
+    >>> weights["layers.0.running_mean"].tolist(), weights["layers.0.running_variance"].tolist()
+    ([1.0], [1.5])
+    """
+
+    keeps_time = True
+
+    def __init__(self, momentum: float = 0.1, epsilon: float = 1e-5) -> None:
+        self.momentum, self.epsilon = positive(momentum, "momentum"), positive(epsilon, "epsilon")
+        if self.momentum > 1:
+            raise ValueError(f"momentum must be a number above 0 and up to 1, got {momentum!r}")
+
+    def plan(self, g, x):
+        if x.mask is not None:
+            raise ShapeError(
+                f"{g.where()} would count the padding of sequences of different lengths; use LayerNorm, which normalizes"
+                " each step by itself"
+            )
+        shape = x.shape[-1:]
+        params = {
+            "weight": g.param("weight", shape, initializers.Initializer.get("ones")),
+            "bias": g.param("bias", shape, initializers.Initializer.get("zeros")),
+        }
+        state = {
+            "running_mean": g.state("running_mean", shape, 0.0),
+            "running_variance": g.state("running_variance", shape, 1.0),
+        }
+        settings = {"momentum": self.momentum, "epsilon": self.epsilon, "where": g.where()}
+        return g.op("batch_norm", [x], x.shape, params, state, **settings)

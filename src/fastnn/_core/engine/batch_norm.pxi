@@ -4,8 +4,8 @@
 cdef fnn_batch_norm norm_of(values, attrs) except *:
     # The dims for all that `values`, (rows, ..., channels), hold.
     cdef fnn_batch_norm d
-    d.cols = values.shape[-1]
-    d.rows = values.size // d.cols
+    *_, channels = values.shape
+    d.cols, d.rows = channels, values.size // channels
     d.epsilon = attrs["epsilon"]
     d.activation = ACTIVATIONS[attrs.get("activation", "linear")][0]
     d.alpha = attrs.get("alpha", 0.0)
@@ -47,11 +47,12 @@ cdef class BatchNorm(Op):
     def set_scratch(self, int threads, int precision):
         return norm_scratch(self.dims)
 
-    def check_batch(self, rows, batch):
+    def check_batch(self, rows, samples):
         if rows * self.repeat < 2:
+            batch = "this batch" if rows == samples else f"the last batch of {samples} samples"
             raise ValueError(
-                f"{self.where} trains on 2 values or more of each channel, and {batch} has 1 sample: take another "
-                "batch_size, or leave samples out"
+                f"{self.where} trains on 2 values or more of each channel, and {batch} has 1: take another batch_size, "
+                "or leave samples out"
             )
 
     def update_ops(self):

@@ -41,8 +41,8 @@ cdef class Op:
         """Bytes of scratch that the op's kernels want."""
         return 0
 
-    def check_batch(self, rows, batch):
-        """Raises ValueError where a batch of so few rows is of no use; `batch` says which one that is."""
+    def check_batch(self, rows, samples):
+        """Raises ValueError where a batch of so few rows is of no use, the smallest of those of that many samples."""
 
     def update_ops(self):
         """Ops that follow a completed training step, as new running statistics do."""

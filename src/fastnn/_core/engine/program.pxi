@@ -96,9 +96,8 @@ cdef class Program:
         Raises ValueError where its smallest batch is too small for an op; nothing is changed then.
         """
         least = rows % self.batch_size or min(rows, self.batch_size)
-        batch = "this batch" if rows <= self.batch_size else f"the last of {rows} samples in batches of {self.batch_size}"
         for op in self.forward.ops:
-            op.check_batch(least, batch)
+            op.check_batch(least, rows)
         self.order = numpy.empty(rows, dtype=numpy.int64) if shuffle else None
         self.step.order = NULL
         if shuffle:

@@ -85,8 +85,10 @@ cdef class PythonLayer(PythonOp):
     cdef dict params, grads, param_adds
     cdef object y, dy, layer
     cdef str what
+    cdef bint joins             # whether the layer was called with a list
 
     def __init__(self, b):
+        self.joins = b.attrs["joins"]
         self.x, self.dx, self.adds = [read_only(x) for x in b.x], list(b.dx), list(b.adds)
         self.y, self.dy, self.layer = b.y, b.dy, b.attrs["layer"]
         self.params = {role: read_only(param) for role, param in b.params.items()}
@@ -96,7 +98,7 @@ cdef class PythonLayer(PythonOp):
     def inputs(self, int64_t rows):
         """What the layer's methods get as x."""
         x = [x[:rows] for x in self.x]
-        return x if self.layer.joins else x[0]
+        return x if self.joins else x[0]
 
     cdef run_forward(self, Step *s):
         y = self.y[:s.rows]
@@ -112,7 +114,7 @@ cdef class PythonLayer(PythonOp):
             if set(grads) != set(self.params):
                 raise ValueError(f"{self.what}.backward must return the gradients of {', '.join(self.params)}, "
                                  f"got {', '.join(grads) or 'none'}")
-        dx = result if self.layer.joins else [result]
+        dx = result if self.joins else [result]
         if len(dx) != len(self.x):
             raise ValueError(f"{self.what}.backward must return {len(self.x)} gradients, one for each input, got {len(dx)}")
         for target, adds, gradient in zip(self.dx, self.adds, dx):
