@@ -28,6 +28,6 @@ __all__ = [
     "LayerNorm", "MaxPool1D", "MaxPool2D", "MultiHeadAttention", "Node", "PositionalEmbedding", "RMSNorm",
     "Reshape", "Residual", "TransformerBlock",
     "Activation", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Concat", "Conv1D", "Conv2D", "Dense", "Dropout",
-    "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer", "MaxPool1D",
-    "MaxPool2D", "Node", "PythonLayer", "Reshape", "Residual",
+    "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer",
+    "MaxPool1D", "MaxPool2D", "Node", "PythonLayer", "Reshape", "Residual",
 ]  # fmt: skip

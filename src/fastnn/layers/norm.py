@@ -114,8 +114,8 @@ class BatchNorm(Layer):
     def plan(self, g, x):
         if x.mask is not None:
             raise ShapeError(
-                f"{g.where()} would count the padding of sequences of different lengths; use LayerNorm, which normalizes"
-                " each step by itself"
+                f"{g.where()} would count the padding of sequences of different lengths; use LayerNorm, "
+                "which normalizes each step by itself"
             )
         shape = x.shape[-1:]
         params = {

@@ -30,7 +30,7 @@ class PythonLayer(Layer, abstract=True):
         forward(self, x, **parameters)               y
         backward(self, dy, x, y, **parameters)       (dx, {name: gradient}), or dx alone if it has no parameters
 
-    x is (rows, *shape), in the network's dtype, and not to be written to; dy and y are (rows, *output_shape); dx is like
+    x is (rows, *shape), in the network's dtype, and not to be written to; dy and y are (rows, *output_shape); dx is as
     x; a parameter's gradient has its shape, summed over the rows. A layer that is called with a list of values gets a
     list as `shape` and as x, and returns a list as dx. Several threads may predict with one layer at a time: nothing is
     to be kept on `self` from `forward` to `backward`, which therefore gets x and y again.
