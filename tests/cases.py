@@ -43,6 +43,18 @@ class Case:
         """Whether training draws random numbers, so that it differs from prediction."""
         layer = self.make()
         return contains(layer, fnn.Dropout) or getattr(layer, "dropout", 0) > 0
+        """Whether training draws random numbers."""
+        return contains(self.make(), fnn.Dropout)
+
+    @property
+    def trains_otherwise(self):
+        """Whether training computes something else than prediction."""
+        return self.random or contains(self.make(), fnn.BatchNorm)
+
+    @property
+    def least_rows(self):
+        """The fewest samples with gradients of their size: two that are normalized are -1 and 1 whatever they were."""
+        return 5 if contains(self.make(), fnn.BatchNorm) and len(self.shape) == 1 else 1
 
     def network(self, dtype="float64", *, seed=3, **options):
         """The network around the layer, with its parameters made and every bias away from zero."""
@@ -62,6 +74,9 @@ class Case:
         net.build(given)
         rng = np.random.default_rng(seed)
         net.params[:] += rng.uniform(-0.2, 0.2, net.params.shape)
+        weights = net.get_weights()
+        state = {name: rng.uniform(0.5, 2, w.shape) for name, w in weights.items() if "running" in name}
+        net.set_weights({**weights, **state})
         return net
 
     def data(self, rows, dtype="float64", seed=5):
@@ -88,6 +103,38 @@ def chain(layers, node):
 def contains(layer, kind):
     """Whether a layer is of a kind, or a layer inside of it."""
     return isinstance(layer, kind) or any(contains(one, kind) for one in getattr(layer, "layers", ()))
+
+
+class Gate(fnn.PythonLayer):
+    """y = x sigmoid(slope x), with a slope for each feature."""
+
+    def __init__(self, start=1.0):
+        self.start = start
+
+    def parameters(self, shape):
+        return {"slope": (shape[-1:], lambda shape: np.full(shape, self.start))}
+
+    def forward(self, x, slope):
+        return x / (1 + np.exp(-slope * x))
+
+    def backward(self, dy, x, y, slope):
+        open_share = 1 / (1 + np.exp(-slope * x))
+        by_slope = dy * x * x * open_share * (1 - open_share)
+        dx = dy * open_share * (1 + slope * x * (1 - open_share))
+        return dx, {"slope": by_slope.sum(axis=tuple(range(x.ndim - 1)))}
+
+
+class Product(fnn.PythonLayer):
+    """The product of two values of one shape."""
+
+    def output_shape(self, shapes):
+        return shapes[0]
+
+    def forward(self, x):
+        return x[0] * x[1]
+
+    def backward(self, dy, x, y):
+        return [dy * x[1], dy * x[0]]
 
 
 def data(rows, dtype="float64", seed=5):
@@ -187,6 +234,22 @@ CASES = [
     Case(fnn.Activation, ("elu",), {"alpha": 0.5}, (3, 4)),
     Case(fnn.Activation, ("softmax",), shape=(3, 4)),
     Case(fnn.Activation, ((np.sin, np.cos),), shape=(3, 4)),
+    Case(fnn.BatchNorm),
+    Case(fnn.BatchNorm, (), {"momentum": 0.3, "epsilon": 0.01}, (17,)),
+    Case(fnn.BatchNorm, shape=(1,)),
+    Case(fnn.BatchNorm, shape=(3, 4)),
+    Case(fnn.BatchNorm, shape=(2, 3, 2)),
+    Case(fnn.Residual, (fnn.Dense(5, use_bias=False), fnn.BatchNorm(), fnn.Activation("relu"))),
+    Case(
+        fnn.Residual,
+        (fnn.Conv2D(2, 3, padding="same", use_bias=False), fnn.BatchNorm(), fnn.Activation("tanh")),
+        shape=(3, 4, 2),
+    ),
+    Case(fnn.Residual, (fnn.BatchNorm(), fnn.Activation("gelu"), fnn.Dense(4)), shape=(3, 4)),
+    Case(Gate),
+    Case(Gate, (0.5,), shape=(2, 3)),
+    Case(fnn.Residual, (Gate(), fnn.Dense(5))),
+    Case(Product, shape=[(2, 3), (2, 3)]),
     Case(fnn.Dropout, (0.4,)),
     Case(fnn.Dropout, (0.0,), shape=(3, 2)),
     Case(fnn.Flatten, shape=(3, 4)),

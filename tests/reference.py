@@ -153,6 +153,29 @@ def activation_backward(name, dy, x, **options):
     return dy * ACTIVATIONS[name][1](x, **options)
 
 
+# ---- normalization ---------------------------------------------------------------------------------------------------
+# Over all axes but the last.
+
+
+def batch_statistics(x):
+    """Mean and variance of each channel; the variance divided by n."""
+    rows = x.reshape(-1, x.shape[-1])
+    return rows.mean(axis=0), rows.var(axis=0)
+
+
+def batch_norm_forward(x, weight, bias, mean, variance, epsilon=1e-5):
+    return weight * (x - mean) / np.sqrt(variance + epsilon) + bias
+
+
+def batch_norm_backward(dy, x, weight, epsilon=1e-5):
+    """Return dx, dweight, dbias, where mean and variance are those of x: dx has a part through each of them."""
+    mean, variance = batch_statistics(x)
+    axes, deviation = tuple(range(x.ndim - 1)), np.sqrt(variance + epsilon)
+    normal, n = (x - mean) / deviation, x.size // x.shape[-1]
+    dweight, dbias = (dy * normal).sum(axis=axes), dy.sum(axis=axes)
+    return weight / deviation * (dy - dbias / n - normal * dweight / n), dweight, dbias
+
+
 # ---- windows ---------------------------------------------------------------------------------------------------------
 # Images are (n, height, width, channels). `padding` is "valid", "same" or the number on each side of each axis.
 

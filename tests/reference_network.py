@@ -13,17 +13,25 @@ import reference_optimizers
 
 import fastnn
 from fastnn import Input
+from fastnn import Input, PythonLayer
 
 LAYERS = {}
 
 
-class Run:
-    """What the layers of one pass share: the weights, the masks of dropout by layer path, and the gradients to come."""
+STATE = ("running_mean", "running_variance")  # roles of what is not trained
 
-    def __init__(self, weights, masks=None):
+
+class Run:
+    """What the layers of one pass share: the weights, the masks of dropout by layer path, and the gradients to come.
+
+    training: whether the pass is one of a training step; state: what is not trained, as it is after that step.
+    """
+
+    def __init__(self, weights, masks=None, training=False):
         self.weights = {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
-        self.masks = masks
-        self.gradients = {name: np.zeros_like(w) for name, w in self.weights.items()}
+        self.masks, self.training = masks, training
+        self.state = {name: w for name, w in self.weights.items() if name.endswith(STATE)}
+        self.gradients = {name: np.zeros_like(w) for name, w in self.weights.items() if name not in self.state}
 
 
 def layer(function):
@@ -150,6 +158,43 @@ LAYERS.update(
         [f"{of}{kind}Pool{axes}D" for of in ("", "Global") for kind in ("Max", "Avg") for axes in (1, 2)], pooling
     )
 )
+
+
+@layer
+def BatchNorm(run, layer, path, x):
+    weight, bias = run.weights[f"{path}.weight"], run.weights[f"{path}.bias"]
+    known = {role: run.weights[f"{path}.{role}"] for role in STATE}
+    if not run.training:
+        return reference.batch_norm_forward(x, weight, bias, *known.values(), layer.epsilon), None
+    mean, variance = reference.batch_statistics(x)
+    n = x.size // x.shape[-1]
+    for role, found in [("running_mean", mean), ("running_variance", variance * n / (n - 1))]:
+        run.state[f"{path}.{role}"] = (1 - layer.momentum) * known[role] + layer.momentum * found
+
+    def pullback(dy):
+        dx, dweight, dbias = reference.batch_norm_backward(dy, x, weight, layer.epsilon)
+        run.gradients[f"{path}.weight"] += dweight
+        run.gradients[f"{path}.bias"] += dbias
+        return [dx]
+
+    return reference.batch_norm_forward(x, weight, bias, mean, variance, layer.epsilon), pullback
+
+
+def in_python(run, layer, path, *xs):
+    """A layer that says itself what it computes: the gradient check holds it to that."""
+    own = {name.removeprefix(f"{path}."): w for name, w in run.weights.items() if name.startswith(f"{path}.")}
+    x = list(xs) if len(xs) > 1 else xs[0]
+    y = layer.forward(x, **own)
+
+    def pullback(dy):
+        dx = layer.backward(dy, x, y, **own)
+        if own:
+            dx, gradients = dx
+            for name, gradient in gradients.items():
+                run.gradients[f"{path}.{name}"] += gradient
+        return dx if len(xs) > 1 else [dx]
+
+    return y, pullback
 
 
 @layer
@@ -301,7 +346,7 @@ def TransformerBlock(run, layer, path, x):
 
 def call(run, layer, path, *xs, logits=False):
     """Run one layer; with `logits`, without its last activation."""
-    function = LAYERS[type(layer).__name__]
+    function = in_python if isinstance(layer, PythonLayer) else LAYERS[type(layer).__name__]
     return function(run, layer, path, *xs, logits=True) if logits else function(run, layer, path, *xs)
 
 
@@ -395,7 +440,13 @@ def loss_and_gradients(net, X, y, sample_weight=None, weights=None, masks=None):
 
     Several outputs: y is a list, and the loss is the sum over them.
     """
-    run = Run(net.get_weights() if weights is None else weights, masks)
+    total, run = training_pass(net, X, y, sample_weight, weights, masks)
+    return total, run.gradients
+
+
+def training_pass(net, X, y, sample_weight=None, weights=None, masks=None):
+    """The loss, and the pass that has the gradients and the new state."""
+    run = Run(net.get_weights() if weights is None else weights, masks, training=True)
     losses, (_, nodes) = net.losses, nodes_of(net)
     fused = [
         i
@@ -410,7 +461,7 @@ def loss_and_gradients(net, X, y, sample_weight=None, weights=None, masks=None):
         total += value
         gradients.append(dp)
     pull(gradients)
-    return total, run.gradients
+    return total, run
 
 
 def fit(net, X, y, *, epochs=1, batch_size=32, sample_weight=None):
@@ -425,8 +476,9 @@ def fit(net, X, y, *, epochs=1, batch_size=32, sample_weight=None):
         for start in range(0, len(X), batch_size):
             rows = slice(start, start + batch_size)
             w = None if sample_weight is None else sample_weight[rows]
-            loss, gradients = loss_and_gradients(net, X[rows], y[rows], w, weights)
-            weights = reference_optimizers.update(net.optimizer, weights, gradients, states)
+            loss, run = training_pass(net, X[rows], y[rows], w, weights)
+            trained = {name: weights[name] for name in run.gradients}
+            weights = {**reference_optimizers.update(net.optimizer, trained, run.gradients, states), **run.state}
             for name, limit in limits.items():
                 weights[name] = reference_optimizers.max_norm(weights[name], limit)
             losses.append(loss)

@@ -98,6 +98,17 @@ def test_activation_far_out(name):
         assert np.isfinite(reference.activation_backward(name, np.ones_like(x), x)).all()
 
 
+@pytest.mark.parametrize("shape", [(6, 3), (2, 4, 3), (2, 2, 3, 3)])
+def test_batch_norm(shape, rng):
+    x, dy, w, b = rng.standard_normal(shape), rng.standard_normal(shape), rng.standard_normal(3), rng.standard_normal(3)
+
+    def forward():
+        return (dy * reference.batch_norm_forward(x, w, b, *reference.batch_statistics(x))).sum()
+
+    for got, of in zip(reference.batch_norm_backward(dy, x, w), (x, w, b), strict=True):
+        assert_gradient(got, forward, of)
+
+
 def test_merges_and_dropout(rng):
     a, b, dy = rng.standard_normal((3, 2, 4)), rng.standard_normal((3, 5, 4)), rng.standard_normal((3, 7, 4))
     for got, of in zip(reference.concat_backward(dy, [2, 5], axis=1), (a, b), strict=True):

@@ -1,4 +1,4 @@
-"""Convolutions and pooling beside PyTorch: from the same weights, the same outputs, gradients and 100 steps of Adam."""
+"""Convolutions, pooling and batch normalization beside PyTorch, from equal weights: outputs, gradients, 100 steps."""
 
 import numpy as np
 import pytest
@@ -37,8 +37,22 @@ def module_of(layer, channels):
             return [getattr(torch.nn, f"MaxPool{of}")(layer.pool_size, layer.stride, padding)], channels
         pool = getattr(torch.nn, f"AvgPool{of}")(layer.pool_size, layer.stride, padding, count_include_pad=False)
         return [pool], channels
+    if isinstance(layer, fnn.BatchNorm):
+        return [BatchNorm(channels, layer.epsilon, layer.momentum)], channels
+    if isinstance(layer, fnn.Activation):
+        return [{"relu": torch.nn.ReLU, "tanh": torch.nn.Tanh}[layer.activation]()], channels
     kind = "Max" if layer.op == "max_pool" else "Avg"
     return [getattr(torch.nn, f"Adaptive{kind}Pool{of}")(1)], channels
+
+
+class BatchNorm(torch.nn.modules.batchnorm._BatchNorm):
+    """Over any number of axes; its running statistics by fastnn's names."""
+
+    def _check_input_dim(self, x):
+        pass
+
+    def running(self):
+        return {"running_mean": self.running_mean.numpy(), "running_variance": self.running_var.numpy()}
 
 
 class ChannelsLast(torch.nn.Module):
@@ -71,6 +85,13 @@ NETWORKS = {
         fnn.Conv2D(5, 3), fnn.MaxPool2D(3, stride=2, padding=1), fnn.AvgPool2D((2, 3), stride=1, padding=1),
         fnn.GlobalMaxPool2D(),
     ], (9, 10, 2)),
+    "batch norm": ([
+        fnn.Conv2D(8, 3, use_bias=False), fnn.BatchNorm(), fnn.Activation("tanh"), fnn.AvgPool2D(2),
+        fnn.Conv2D(6, 3, padding="same", activation="tanh"), fnn.BatchNorm(momentum=0.3, epsilon=1e-3),
+    ], (12, 11, 3)),
+    "batch norm in time": ([
+        fnn.BatchNorm(0.05), fnn.Conv1D(5, 3, activation="tanh"), fnn.BatchNorm(), fnn.MaxPool1D(2),
+    ], (14, 4)),
     "time": ([
         fnn.Conv1D(8, 5, stride=2, padding=2, activation="relu"), fnn.MaxPool1D(2),
         fnn.Conv1D(6, 3, dilation=2, padding="same"), fnn.AvgPool1D(3, stride=2, padding=1),
@@ -95,7 +116,8 @@ def twins(name, dtype):
     weights = net.get_weights()
     dense = torch.nn.Linear(*weights[f"layers.{len(layers) - 1}.weight"].shape)
     model = torch.nn.Sequential(ChannelsLast(modules), dense).to(getattr(torch, dtype))
-    parameters = dict(zip(weights, (p for p in model.parameters()), strict=True))
+    trained = [name for name in weights if "running" not in name]
+    parameters = dict(zip(trained, (p for p in model.parameters()), strict=True))
     with torch.no_grad():
         for key, parameter in parameters.items():
             parameter.copy_(torch.tensor(theirs_of(weights[key])))
@@ -117,7 +139,8 @@ def test_outputs_and_gradients(name, dtype):
     loss.backward()
     got, gradients = net.loss_and_gradients(X, y)
     bound = BOUNDS[dtype]
-    np.testing.assert_allclose(net.predict(X), logits.softmax(1).detach(), rtol=bound, atol=bound)
+    as_built = twins(name, dtype)[1].eval()  # batch norm by the running statistics at the start
+    np.testing.assert_allclose(net.predict(X), as_built(torch.tensor(X)).softmax(1).detach(), rtol=bound, atol=bound)
     assert got == pytest.approx(loss.item(), rel=bound)
     for key, parameter in parameters.items():
         expected = parameter.grad.numpy()
@@ -138,7 +161,10 @@ def test_100_steps_of_adam_end_at_the_same_weights(name, dtype):
         optimizer.step()
         net.train_on_batch(X, y)
     assert np.abs(net.params - before).max() > 0.05
+    running = [module.running() for module in model.modules() if isinstance(module, BatchNorm)]
+    norms = [i for i, layer in enumerate(net.layers) if isinstance(layer, fnn.BatchNorm)]
+    state = {f"layers.{i}.{role}": v for i, found in zip(norms, running, strict=True) for role, v in found.items()}
     for key, weight in net.get_weights().items():
-        theirs = parameters[key].detach().numpy()
+        theirs = state[key] if key in state else parameters[key].detach().numpy()
         bound = BOUNDS[dtype] * np.abs(theirs).max()
         np.testing.assert_allclose(theirs_of(weight), theirs, rtol=0, atol=bound, err_msg=key)
