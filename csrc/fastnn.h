@@ -128,6 +128,24 @@ typedef struct fnn_batch_norm {
     int32_t activation;       /* an fnn_activation whose derivative comes from the output, where backward is called */
     int32_t adds_dx, adds_dw; /* backward adds to dx; to dweight and dbias */
 } fnn_batch_norm;
+/* The cells of recurrent networks, with the sums that each step has in its gates: s = x W + b + h U, in columns of gates x
+ * units, a gate's side by side. In the order of the columns:
+ *   RNN_TANH, RNN_RELU   h' = tanh(s), max(s, 0)
+ *   GRU    r, z, n       r, z = sigmoid(s); n = tanh(x W + b + r (h U + rb)); h' = (1 - z) n + z h
+ *   LSTM   i, f, g, o    i, f, o = sigmoid(s); g = tanh(s); c' = f c + i g; h' = o tanh(c') */
+typedef enum { FNN_RNN_TANH, FNN_RNN_RELU, FNN_GRU, FNN_LSTM } fnn_cell;
+
+/* A recurrent network over sequences x (rows, steps, inputs). Where the mask (rows, steps) is 0 the state goes on unchanged.
+ * The order in which an element is summed depends on the dims alone, so the result is bitwise the same for any number of
+ * threads. */
+typedef struct fnn_recurrent {
+    int64_t rows, steps, inputs, units;
+    int64_t row_y;     /* elements from one row of y to the next, and of c_last */
+    int32_t cell;      /* an fnn_cell */
+    int32_t reverse;   /* from the last step to the first; y has a step's output at its own place all the same */
+    int32_t sequences; /* y holds h after every step, (steps, units) of each row; else after the last, (units) */
+    int32_t adds_dx, adds_dw, adds_dh0, adds_dc0; /* backward adds to dx; to the parameters' gradients; to dh0; to dc0 */
+} fnn_recurrent;
 
 /* A loss over rows x cols. Row i has weight w[i] (1 where w is NULL). The kernel adds to *loss, in double,
  *   sum over i of w[i] * l_i,   and stores   dp[i, j] = scale * w[i] * dl_i / dp[i, j]   where dp is not NULL.

@@ -21,3 +21,4 @@
 #include "../kernels/embed.h"
 #include "../kernels/attention.h"
 #include "../kernels/batch_norm.h"
+#include "../kernels/recurrent.h"
