@@ -15,11 +15,15 @@ from .callbacks import Callback, LambdaCallback
 from .errors import FastnnError, ModelFileError, NonFiniteWarning, NotFittedError, ShapeError
 from .history import History
 from .layers import (
+    GRU,
+    LSTM,
+    RNN,
     Activation,
     Add,
     AvgPool1D,
     AvgPool2D,
     BatchNorm,
+    Bidirectional,
     Concat,
     Conv1D,
     Conv2D,
@@ -52,14 +56,14 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, 
 __version__ = "0.1.0"
 
 __all__ = [
-    "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Callback",
-    "Concat", "Conv1D", "Conv2D", "CoordinateSearch", "Dense", "Dropout", "Embedding", "FastnnError", "Flatten",
-    "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "Input",
-    "LambdaCallback", "Layer", "LayerNorm", "Loss", "MaxPool1D", "MaxPool2D", "Metric", "ModelFileError",
-    "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer", "PositionalEmbedding",
-    "PythonLayer", "RMSNorm", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError", "TransformerBlock",
-    "datasets", "initializers", "layers", "losses", "metrics", "optimizers", "register_threadpoolctl",
-    "show_config",
+    "GRU", "LSTM", "RNN", "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D",
+    "BatchNorm", "Bidirectional", "Callback", "Concat", "Conv1D", "Conv2D", "CoordinateSearch", "Dense", "Dropout",
+    "Embedding", "FastnnError", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D",
+    "GlobalMaxPool2D", "History", "Input", "LambdaCallback", "Layer", "LayerNorm", "Loss", "MaxPool1D", "MaxPool2D",
+    "Metric", "ModelFileError", "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer",
+    "PositionalEmbedding", "PythonLayer", "RMSNorm", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError",
+    "TransformerBlock", "datasets", "initializers", "layers", "losses", "metrics", "optimizers",
+    "register_threadpoolctl", "show_config",
 ]  # fmt: skip
 
 _register_if_imported()

@@ -70,6 +70,14 @@ cdef extern from "fastnn.h":
         double alpha
         int32_t activation
         int32_t adds_dx, adds_dw
+    cdef enum:
+        FNN_RNN_TANH, FNN_RNN_RELU, FNN_GRU, FNN_LSTM
+
+    ctypedef struct fnn_recurrent:
+        int64_t rows, steps, inputs, units
+        int64_t row_y
+        int32_t cell, reverse, sequences
+        int32_t adds_dx, adds_dw, adds_dh0, adds_dc0
 
     ctypedef struct fnn_loss:
         int64_t rows, cols

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 PRECISION: str
 ACTIVATIONS: dict[str, tuple[int, bool]]  # number in fnn_activation, whether the derivative follows from the output
+CELLS: dict[str, int]  # number in fnn_cell
 OPTIMIZERS: dict[str, tuple[int, tuple[str, ...]]]  # number in fnn_optimizer, names of its slots
 OPS: dict[str, type[Any]]  # made from a Binding, or for the update phase from flat vectors
 

@@ -30,4 +30,11 @@ __all__ = [
     "Activation", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Concat", "Conv1D", "Conv2D", "Dense", "Dropout",
     "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer",
     "MaxPool1D", "MaxPool2D", "Node", "PythonLayer", "Reshape", "Residual",
+from .recurrent import GRU, LSTM, RNN, Bidirectional
+from .shape import Flatten, Reshape
+
+__all__ = [
+    "GRU", "LSTM", "RNN", "Activation", "Add", "AvgPool1D", "AvgPool2D", "Bidirectional", "Concat", "Conv1D", "Conv2D",
+    "Dense", "Dropout", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input",
+    "Layer", "MaxPool1D", "MaxPool2D", "Node", "Reshape", "Residual",
 ]  # fmt: skip

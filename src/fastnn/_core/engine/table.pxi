@@ -46,6 +46,9 @@ cdef extern from "precision.h":
         void (*batch_norm_backward)(const fnn_ctx *, const fnn_batch_norm *, const real *x, const real *weight, const real *mean, const real *variance, const real *y, real *dy, real *dx, real *dweight, real *dbias) noexcept nogil
         void (*batch_norm_affine)(const fnn_ctx *, const fnn_batch_norm *, const real *weight, const real *bias, const real *mean, const real *variance, real *scale, real *shift) noexcept nogil
         void (*scale_shift)(const fnn_ctx *, const fnn_batch_norm *, const real *x, const real *scale, const real *shift, real *y) noexcept nogil
+        void (*recurrent_scratch)(const fnn_ctx *, const fnn_recurrent *, size_t *bytes, int64_t *tape) noexcept nogil
+        void (*recurrent_forward)(const fnn_ctx *, const fnn_recurrent *, const real *x, const real *w, const real *u, const real *bias, const real *rbias, const real *h0, const real *c0, const real *mask, real *y, real *c_last, real *tape) noexcept nogil
+        void (*recurrent_backward)(const fnn_ctx *, const fnn_recurrent *, const real *x, const real *w, const real *u, const real *mask, real *tape, const real *dy, const real *dc_last, real *dx, real *dw, real *du, real *dbias, real *drbias, real *dh0, real *dc0) noexcept nogil
         void (*activation_forward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *x, real *y) noexcept nogil
         void (*activation_backward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *saved, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*softmax_forward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *y) noexcept nogil
