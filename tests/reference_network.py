@@ -12,7 +12,6 @@ import reference
 import reference_optimizers
 
 import fastnn
-from fastnn import Input
 from fastnn import Input, PythonLayer
 
 LAYERS = {}

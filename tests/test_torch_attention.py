@@ -1,5 +1,5 @@
-"""Normalization, embeddings and attention beside PyTorch: from the same weights, the same outputs, gradients and 100 steps
-of Adam."""
+"""Normalization, embeddings and attention beside PyTorch: from the same weights, the same outputs, gradients and 100
+steps of Adam."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def one_thread():
     torch.set_num_threads(1)
 
 
-# ---- the same layers in PyTorch: a module, and its parameters by our names ---------------------------------------------
+# ---- the same layers in PyTorch: a module, and its parameters by our names -------------------------------------------
 # `names` of a module gives {our name: a function from a reader of parameters to our array}; a reader returns a
 # parameter's value or its gradient.
 
@@ -238,7 +238,7 @@ def test_100_steps_of_adam_end_at_the_same_weights(name, dtype):
         optimizer.step()
         net.train_on_batch(X, y)
     assert np.abs(net.params - before).max() > 0.05
-    # Adam divides the keys' bias' gradients, which are nothing but rounding, by their size: they are noise, and left out.
+    # The gradients of the keys' bias are nothing but rounding, and Adam divides by their size: they are left out.
     weights, expected = dict(net.get_weights()), model.read(value)
     for name in [name for name in expected if name.endswith("qkv_bias")]:
         features = len(expected[name]) // 3

@@ -21,16 +21,16 @@ typedef struct {
     double *sums; /* of each part 2 x width: of u, of u v */
     const real *x, *y;
     real *dy, *out;
-} FN(norm);
+} FN(batch_norm);
 
 /* Some lines, from element `at` on; or, of the rows that fill no line, one that is shorter. */
 typedef struct {
     int64_t at, count, width;
 } FN(piece);
 
-static FN(norm) FN(norm_plan)(const fnn_batch_norm *d)
+static FN(batch_norm) FN(batch_norm_plan)(const fnn_batch_norm *d)
 {
-    FN(norm) n = {.d = d, .side_by_side = 1};
+    FN(batch_norm) n = {.d = d, .side_by_side = 1};
     if (d->cols < 4 * VL)
         for (int64_t odd = VL; n.side_by_side * d->cols % VL != 0 && odd > 1; odd /= 2) n.side_by_side *= 2;
     n.width = n.side_by_side * d->cols;
@@ -41,7 +41,7 @@ static FN(norm) FN(norm_plan)(const fnn_batch_norm *d)
 }
 
 /* Divides the scratch up; returns its size, which never falls as the rows get more. */
-static size_t FN(norm_layout)(FN(norm) *n, char *scratch)
+static size_t FN(batch_norm_layout)(FN(batch_norm) *n, char *scratch)
 {
     size_t tile = FN(lines)(n->width, sizeof(real)), sums = (size_t)(n->parts * 2 * n->width) * sizeof(double);
     if (scratch) {
@@ -53,21 +53,21 @@ static size_t FN(norm_layout)(FN(norm) *n, char *scratch)
 
 static void FN(batch_norm_scratch)(const fnn_ctx *cx, const fnn_batch_norm *d, size_t *bytes)
 {
-    FN(norm) n = FN(norm_plan)(d);
+    FN(batch_norm) n = FN(batch_norm_plan)(d);
     (void)cx;
-    *bytes = FN(norm_layout)(&n, NULL);
+    *bytes = FN(batch_norm_layout)(&n, NULL);
 }
 
 /* The first row of a tile is set; the others follow. */
-static void FN(repeat_row)(const FN(norm) *n, real *tile)
+static void FN(repeat_row)(const FN(batch_norm) *n, real *tile)
 {
     for (int64_t i = n->d->cols; i < n->width; i++) tile[i] = tile[i - n->d->cols];
 }
 
-typedef void (*FN(piece_op))(const FN(norm) *n, FN(piece) piece, double *sums);
+typedef void (*FN(piece_op))(const FN(batch_norm) *n, FN(piece) piece, double *sums);
 
 /* Calls op for the pieces of a part; `sums` are the part's. */
-ALWAYS_INLINE void FN(norm_part)(const FN(norm) *n, int64_t part, FN(piece_op) op)
+ALWAYS_INLINE void FN(batch_norm_part)(const FN(batch_norm) *n, int64_t part, FN(piece_op) op)
 {
     const int64_t end = n->lines * (part + 1) / n->parts, step = n->width < NORM_PIECE ? NORM_PIECE / n->width : 1;
     double *sums = n->sums + part * 2 * n->width;
@@ -80,14 +80,14 @@ ALWAYS_INLINE void FN(norm_part)(const FN(norm) *n, int64_t part, FN(piece_op) o
 /* ---- sums: of u and of u v over the lines of a piece ----------------------------------------------------------- */
 
 /* forward: both x - pivot; backward: dz, and x - mean */
-ALWAYS_INLINE void FN(norm_terms)(const FN(norm) *n, const int back, int64_t at, vmask m, vec pivot, wide *u_sum, wide *uv_sum)
+ALWAYS_INLINE void FN(batch_norm_terms)(const FN(batch_norm) *n, const int back, int64_t at, vmask m, vec pivot, wide *u_sum, wide *uv_sum)
 {
     vec v = v_sub(v_load_mask(n->x + at, m), pivot), u = back ? v_load_mask(n->dy + at, m) : v_keep(m, v);
     *u_sum = wide_add(*u_sum, u);
     *uv_sum = wide_fma(*uv_sum, u, v);
 }
 
-ALWAYS_INLINE void FN(sum_piece)(const FN(norm) *n, const int back, FN(piece) p, double *sums)
+ALWAYS_INLINE void FN(sum_piece)(const FN(batch_norm) *n, const int back, FN(piece) p, double *sums)
 {
     for (int64_t j = 0; j < p.width; j += VL) {
         const int64_t lanes = FN(least)(VL, p.width - j);
@@ -96,10 +96,10 @@ ALWAYS_INLINE void FN(sum_piece)(const FN(norm) *n, const int back, FN(piece) p,
         wide u[2] = {wide_zero(), wide_zero()}, uv[2] = {wide_zero(), wide_zero()}; /* of even and odd lines */
         int64_t at = p.at + j, i = 0;
         for (; i + 2 <= p.count; i += 2, at += 2 * p.width) {
-            FN(norm_terms)(n, back, at, m, pivot, &u[0], &uv[0]);
-            FN(norm_terms)(n, back, at + p.width, m, pivot, &u[1], &uv[1]);
+            FN(batch_norm_terms)(n, back, at, m, pivot, &u[0], &uv[0]);
+            FN(batch_norm_terms)(n, back, at + p.width, m, pivot, &u[1], &uv[1]);
         }
-        if (i < p.count) FN(norm_terms)(n, back, at, m, pivot, &u[0], &uv[0]);
+        if (i < p.count) FN(batch_norm_terms)(n, back, at, m, pivot, &u[0], &uv[0]);
         double found[2][VL];
         wide_store(found[0], wide_join(u[0], u[1]));
         wide_store(found[1], wide_join(uv[0], uv[1]));
@@ -110,10 +110,10 @@ ALWAYS_INLINE void FN(sum_piece)(const FN(norm) *n, const int back, FN(piece) p,
     }
 }
 
-ALWAYS_INLINE void FN(forward_sums)(const FN(norm) *n, FN(piece) p, double *sums) { FN(sum_piece)(n, 0, p, sums); }
+ALWAYS_INLINE void FN(forward_sums)(const FN(batch_norm) *n, FN(piece) p, double *sums) { FN(sum_piece)(n, 0, p, sums); }
 
 /* dz = dy f'(y), in place of dy, just before it is summed. */
-ALWAYS_INLINE void FN(backward_sums)(const FN(norm) *n, FN(piece) p, double *sums)
+ALWAYS_INLINE void FN(backward_sums)(const FN(batch_norm) *n, FN(piece) p, double *sums)
 {
     if (n->d->activation != FNN_LINEAR) {
         FN(activation_args) args = {.kind = n->d->activation, .alpha = (real)n->d->alpha, .x = n->y + p.at,
@@ -124,7 +124,7 @@ ALWAYS_INLINE void FN(backward_sums)(const FN(norm) *n, FN(piece) p, double *sum
 }
 
 /* The sums of a column over all parts, and over the rows of a line. */
-static void FN(column_totals)(const FN(norm) *n, int64_t col, double *u, double *uv)
+static void FN(column_totals)(const FN(batch_norm) *n, int64_t col, double *u, double *uv)
 {
     *u = *uv = 0;
     for (int64_t part = 0; part < n->parts; part++) {
@@ -136,7 +136,7 @@ static void FN(column_totals)(const FN(norm) *n, int64_t col, double *u, double 
 /* ---- maps ------------------------------------------------------------------------------------------------------ */
 
 /* y = f((x - tile 0) tile 1 + tile 2) */
-ALWAYS_INLINE void FN(map_piece)(const FN(norm) *n, FN(piece) p, double *sums)
+ALWAYS_INLINE void FN(map_piece)(const FN(batch_norm) *n, FN(piece) p, double *sums)
 {
     (void)sums;
     for (int64_t j = 0; j < p.width; j += VL) {
@@ -152,7 +152,7 @@ ALWAYS_INLINE void FN(map_piece)(const FN(norm) *n, FN(piece) p, double *sums)
 }
 
 /* dx (+)= tile 1 dz + tile 2 (x - tile 0) + tile 3 */
-ALWAYS_INLINE void FN(map_piece_back)(const FN(norm) *n, FN(piece) p, double *sums)
+ALWAYS_INLINE void FN(map_piece_back)(const FN(batch_norm) *n, FN(piece) p, double *sums)
 {
     const int adds = n->d->adds_dx;
     (void)sums;
@@ -173,21 +173,21 @@ ALWAYS_INLINE void FN(map_piece_back)(const FN(norm) *n, FN(piece) p, double *su
     static void FN(name##_parts)(void *args, int64_t begin, int64_t end, int64_t chunk)                              \
     {                                                                                                                \
         (void)chunk;                                                                                                 \
-        for (int64_t part = begin; part < end; part++) FN(norm_part)(args, part, FN(name));                          \
+        for (int64_t part = begin; part < end; part++) FN(batch_norm_part)(args, part, FN(name));                          \
     }
 NORM_RANGE(forward_sums)
 NORM_RANGE(backward_sums)
 NORM_RANGE(map_piece)
 NORM_RANGE(map_piece_back)
 
-static void FN(run_parts)(const fnn_ctx *cx, FN(norm) *n, FN(range_body) body)
+static void FN(run_parts)(const fnn_ctx *cx, FN(batch_norm) *n, FN(range_body) body)
 {
     int threads = FN(threads_for_elements)(cx, (double)n->d->rows * (double)n->d->cols);
     if (threads <= 1) body(n, 0, n->parts, 0);
     else FN(run_chunks)(threads, n->parts, 1, body, n);
 }
 
-static void FN(run_sums)(const fnn_ctx *cx, FN(norm) *n, FN(range_body) body)
+static void FN(run_sums)(const fnn_ctx *cx, FN(batch_norm) *n, FN(range_body) body)
 {
     for (int64_t i = 0; i < n->parts * 2 * n->width; i++) n->sums[i] = 0;
     FN(run_parts)(cx, n, body);
@@ -198,9 +198,9 @@ static void FN(run_sums)(const fnn_ctx *cx, FN(norm) *n, FN(range_body) body)
 static void FN(batch_norm_forward)(const fnn_ctx *cx, const fnn_batch_norm *d, const real *x, const real *weight,
                                    const real *bias, real *y, real *mean, real *variance)
 {
-    FN(norm) n = FN(norm_plan)(d);
+    FN(batch_norm) n = FN(batch_norm_plan)(d);
     const double rows = (double)d->rows;
-    FN(norm_layout)(&n, cx->scratch);
+    FN(batch_norm_layout)(&n, cx->scratch);
     n.x = x, n.out = y;
     memcpy(n.tile[0], x, (size_t)d->cols * sizeof(real));
     FN(repeat_row)(&n, n.tile[0]);
@@ -223,9 +223,9 @@ static void FN(batch_norm_backward)(const fnn_ctx *cx, const fnn_batch_norm *d, 
                                     const real *mean, const real *variance, const real *y, real *dy, real *dx,
                                     real *dweight, real *dbias)
 {
-    FN(norm) n = FN(norm_plan)(d);
+    FN(batch_norm) n = FN(batch_norm_plan)(d);
     const double rows = (double)d->rows;
-    FN(norm_layout)(&n, cx->scratch);
+    FN(batch_norm_layout)(&n, cx->scratch);
     n.x = x, n.y = y, n.dy = dy, n.out = dx;
     memcpy(n.tile[0], mean, (size_t)d->cols * sizeof(real));
     FN(repeat_row)(&n, n.tile[0]);
@@ -258,8 +258,8 @@ static void FN(batch_norm_affine)(const fnn_ctx *cx, const fnn_batch_norm *d, co
 static void FN(scale_shift)(const fnn_ctx *cx, const fnn_batch_norm *d, const real *x, const real *scale, const real *shift,
                             real *y)
 {
-    FN(norm) n = FN(norm_plan)(d);
-    FN(norm_layout)(&n, cx->scratch);
+    FN(batch_norm) n = FN(batch_norm_plan)(d);
+    FN(batch_norm_layout)(&n, cx->scratch);
     n.x = x, n.out = y;
     for (int64_t j = 0; j < d->cols; j++) {
         n.tile[0][j] = 0;

@@ -43,9 +43,9 @@ from .layers import (
     MultiHeadAttention,
     PositionalEmbedding,
     PythonLayer,
-    RMSNorm,
     Reshape,
     Residual,
+    RMSNorm,
     TransformerBlock,
 )
 from .losses import Loss

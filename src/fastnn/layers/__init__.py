@@ -7,8 +7,7 @@ from .dense import Activation, Dense
 from .dropout import Dropout
 from .embedding import Embedding, PositionalEmbedding
 from .merge import Add, Concat, Residual
-from .norm import LayerNorm, RMSNorm
-from .norm import BatchNorm
+from .norm import BatchNorm, LayerNorm, RMSNorm
 from .pooling import (
     AvgPool1D,
     AvgPool2D,
@@ -20,21 +19,13 @@ from .pooling import (
     MaxPool2D,
 )
 from .python import PythonLayer
-from .shape import Flatten, Reshape
-
-__all__ = [
-    "Activation", "Add", "AvgPool1D", "AvgPool2D", "Concat", "Conv1D", "Conv2D", "Dense", "Dropout", "Embedding",
-    "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer",
-    "LayerNorm", "MaxPool1D", "MaxPool2D", "MultiHeadAttention", "Node", "PositionalEmbedding", "RMSNorm",
-    "Reshape", "Residual", "TransformerBlock",
-    "Activation", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Concat", "Conv1D", "Conv2D", "Dense", "Dropout",
-    "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer",
-    "MaxPool1D", "MaxPool2D", "Node", "PythonLayer", "Reshape", "Residual",
 from .recurrent import GRU, LSTM, RNN, Bidirectional
 from .shape import Flatten, Reshape
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "Activation", "Add", "AvgPool1D", "AvgPool2D", "Bidirectional", "Concat", "Conv1D", "Conv2D",
-    "Dense", "Dropout", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "Input",
-    "Layer", "MaxPool1D", "MaxPool2D", "Node", "Reshape", "Residual",
+    "GRU", "LSTM", "RNN", "Activation", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Bidirectional", "Concat",
+    "Conv1D", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D",
+    "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer", "LayerNorm", "MaxPool1D", "MaxPool2D",
+    "MultiHeadAttention", "Node", "PositionalEmbedding", "PythonLayer", "RMSNorm", "Reshape", "Residual",
+    "TransformerBlock",
 ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Recurrent layers: a state that goes from step to step of a sequence.
 
-A layer says which cell it is and what it gives back; the engine's op `recurrent` goes through the steps. Where LSTM's last
-c is asked for, the op leaves it as one row more behind its output, and `take` ops part the two.
+A layer says which cell it is and what it gives back; the engine's op `recurrent` goes through the steps. Where LSTM's
+last c is asked for, the op leaves it as one row more behind its output, and `take` ops part the two.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class RNN(_Recurrent, Layer):
 
 
 class GRU(_Recurrent, Layer):
-    r"""Gated recurrent units (Cho et al. 2014), in the variant of cuDNN and PyTorch: the reset gate acts on the product.
+    r"""Gated recurrent units (Cho et al. 2014), in the variant of cuDNN and PyTorch: reset acts on the product.
 
         r, z = sigmoid(x[t] W + b + h[t-1] U + b')     n = tanh(x[t] W + b + r (h[t-1] U + b'))
         h[t] = (1 - z) n + z h[t-1]
