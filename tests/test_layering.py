@@ -22,7 +22,7 @@ SHELVES = [
     {"fastnn._core.f32", "fastnn._core.f64"},
     {"fastnn._core.kernels"},
     {"fastnn._arrays", "fastnn._data", "fastnn._config"},
-    {"fastnn._graph", "fastnn._memory", "fastnn._fold", "fastnn._compile"},
+    {"fastnn._graph", "fastnn._memory", "fastnn._parts", "fastnn._fold", "fastnn._compile"},
     {"fastnn.initializers", "fastnn.layers", "fastnn.losses", "fastnn.metrics", "fastnn.optimizers"},
     {"fastnn._terminal", "fastnn.plot", "fastnn.datasets"},
     {"fastnn._programs", "fastnn._samples", "fastnn._summary", "fastnn._progress", "fastnn._structure"},

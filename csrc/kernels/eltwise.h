@@ -80,6 +80,32 @@ static void FN(axpy)(const fnn_ctx *cx, int64_t n, double factor, const real *x,
     FN(for_items)(cx, n, 1, FN(axpy_range), &(FN(eltwise)){x, y, y, (real)factor});
 }
 
+typedef struct {
+    int64_t count;
+    const double *factors;
+    const real *const *x;
+    real *y;
+} FN(combination);
+
+static void FN(combine_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(combination) *c = args;
+    (void)chunk;
+    for (int64_t i = begin; i < end; i += VL) {
+        vmask m = mask_first(end - i < VL ? end - i : VL);
+        vec sum = v_mul(v_set1((real)c->factors[0]), v_load_mask(c->x[0] + i, m));
+        for (int64_t k = 1; k < c->count; k++)
+            sum = v_fma(v_set1((real)c->factors[k]), v_load_mask(c->x[k] + i, m), sum);
+        v_store_mask(c->y + i, m, sum);
+    }
+}
+
+static void FN(combine)(const fnn_ctx *cx, int64_t n, int64_t count, const double *factors, const real *const *x, real *y)
+{
+    FN(combination) c = {count, factors, x, y};
+    FN(for_items)(cx, n, count, FN(combine_range), &c);
+}
+
 static void FN(fill_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
 {
     const FN(eltwise) *e = args;

@@ -21,6 +21,20 @@ static void run_add(problem *q) { q->k->add(q->cx, q->n, q->b[0], q->b[2], q->b[
 static void ref_add(problem *q) { for (int64_t i = 0; i < q->n; i++) q->w[OUT][i] = q->w[0][i] + q->w[2][i]; }
 static void run_axpy(problem *q) { q->k->axpy(q->cx, q->n, 0.7, q->b[0], q->b[1]); }
 static void ref_axpy(problem *q) { for (int64_t i = 0; i < q->n; i++) q->w[1][i] += (long double)(real)0.7 * q->w[0][i]; }
+/* One, two or three vectors; the sum lands in the first. */
+static void run_combine(problem *q)
+{
+    q->k->combine(q->cx, q->n, q->variant + 1, (const double[]){0.25, -1.5, 0.7},
+                  (const real *const[]){q->b[0], q->b[1], q->b[2]}, q->b[0]);
+}
+static void ref_combine(problem *q)
+{
+    for (int64_t i = 0; i < q->n; i++) {
+        q->w[0][i] *= 0.25L;
+        if (q->variant > 0) q->w[0][i] += -1.5L * q->w[1][i];
+        if (q->variant > 1) q->w[0][i] += (long double)(real)0.7 * q->w[2][i];
+    }
+}
 static void run_clip(problem *q) { q->k->clip(q->cx, q->n, 1.5, q->b[0]); }
 static void ref_clip(problem *q)
 {
@@ -173,6 +187,8 @@ static const test_case cases[] = {
     {"scale", FLAT, 1, one, NULL, run_scale, ref_scale, 0.5, 0, 0},
     {"add", FLAT, 2, three, NULL, run_add, ref_add, 0.5, 0, 0},
     {"axpy", FLAT, 1, two, NULL, run_axpy, ref_axpy, 0.5, 2, 0},
+    /* absolute: half a unit of each product and sum on the way, which are at most 1, 6, 7, 2.8 and 9.8 */
+    {"combine", FLAT, 3, three, NULL, run_combine, ref_combine, 0, 13.4, 0},
     {"clip", FLAT, 1, one, fill_clip, run_clip, ref_clip, 0, 0, 0},
     {"activation_forward", FLAT, 2 * FNN_GELU, two, fill_activation, run_activation, ref_activation, 4, 0, 0},
     {"gelu_forward", FLAT, 2, two, fill_activation, run_gelu, ref_gelu, 6, 0, 0},

@@ -14,11 +14,13 @@ from the output; the first writer of a gradient stores and later ones add; the o
 fused into the op that makes its gradient, where nothing else has to see that gradient.
 """
 
+from __future__ import annotations
+
 import os
 
 import numpy as np
 
-from . import _fold, _memory
+from . import _fold, _memory, _parts
 from ._core import kernels
 from ._graph import OpRecord, Value
 
@@ -50,7 +52,7 @@ class Head:
 class Compiled:
     """A Program with the ends that the caller feeds and reads."""
 
-    __slots__ = ("program", "inputs", "targets", "weights", "records", "_plan", "_arrays")
+    __slots__ = ("program", "inputs", "targets", "weights", "records", "_plan", "_bound")
 
     def feed(self, inputs, targets=(), weights=()):
         """Sets the arrays that batches are taken from."""
@@ -69,13 +71,17 @@ class Compiled:
 
     def array(self, value):
         """The memory of a value of the graph in this program."""
-        return self._plan.array(self._arrays, value)
+        return self._plan.array(self._bound.arrays, value)
 
     def outputs(self):
-        """(op record, its output for the current batch) in the order of the forward pass of a training program."""
+        """(op record, its output) in the order of the forward pass of a training program, for the current batch.
+
+        Where it was taken in parts: for the first part whose loss is not finite.
+        """
+        arrays, rows = self._bound.current(self.program.batch_rows)
         for node in self._plan.nodes:
             if node.output is not None and not node.kind.startswith("feed"):
-                yield node, self.array(node.output)[: self.program.batch_rows]
+                yield node, self._plan.array(arrays, node.output)[:rows]
 
     def release(self):
         """Lets go of the caller's arrays."""
@@ -100,26 +106,49 @@ def compile_program(
     if not training:
         _fold.fold_norms(plan, batch, memory.dtype)
         plan.open_windows()
-    outside = (*graph.inputs, *graph.outputs) if mode == "predictor" else ()
-    arrays = plan.allocate(batch, memory, training, outside)
-    fused = plan.fused_updates(rule) if rule is not None and rule.fuses else {}
-    ops = plan.bind(memory, arrays, training, fused)
+    layout = plan.lay_out(batch, memory.dtype, training, graph.inputs + graph.outputs if mode == "predictor" else ())
+    count = _parts.count(plan, layout, memory) if training else 1
+    if count > 1:
+        bound = _parts.Parts(plan, layout, memory, count)
+        forward, backward, fused, followers = [bound.op], [], {}, ()
+    else:
+        fused = plan.fused_updates(rule) if rule is not None and rule.fuses else {}
+        bound = _Whole(plan, layout.arrays(), memory, training, fused)
+        forward, backward, followers = bound.forward, bound.backward, bound.followers
 
     penalties = memory.penalties(training) if heads else []
-    forward = [*ops.values()] if training else [*ops.values(), *penalties]
-    backward = [ops[node] for node in reversed(plan.nodes) if plan.has_backward(node)] if training else []
+    if not training:
+        forward = [*forward, *penalties]
     update = [*penalties, *([] if rule is None else rule.update(fused))] if training else []
     if rule is not None:
-        update += [follower for op in ops.values() for follower in op.update_ops()]
+        update += followers
 
     done = Compiled()
     done.program = memory.engine.Program(
-        forward, backward, update, batch, (arrays, memory), seed & (2**64 - 1), PRECISIONS[precision]
+        forward, backward, update, batch, (bound, memory), seed & (2**64 - 1), PRECISIONS[precision]
     )
-    bound = [[ops.get(node) for node in nodes] for nodes in ends]
-    done.inputs, done.targets, done.weights, done.records = bound
-    done._plan, done._arrays = plan, arrays
+    done.inputs, done.targets, done.weights, done.records = [[bound.end(node) for node in nodes] for nodes in ends]
+    done._plan, done._bound = plan, bound
     return done
+
+
+class _Whole:
+    """The ops of a plan, bound to one set of arrays that takes a whole batch."""
+
+    def __init__(self, plan, arrays, memory, training, fused):
+        self.plan, self.arrays = plan, arrays
+        self.ops = plan.bind(memory, arrays, training, fused)
+        self.forward = [*self.ops.values()]
+        self.backward = [self.ops[node] for node in reversed(plan.nodes) if plan.has_backward(node)] if training else []
+        self.followers = [follower for op in self.forward for follower in op.update_ops()]
+
+    def end(self, node):
+        """The op of a feed or record; None for one that nobody reads."""
+        return self.ops.get(node)
+
+    def current(self, rows):
+        """The arrays of the current batch, and its rows."""
+        return self.arrays, rows
 
 
 def _add_ends(plan, mode, heads, weighted, record):
@@ -306,23 +335,15 @@ class _Plan:
                     use((output, "data"), back)
         return life
 
-    def allocate(self, batch, memory, training, outside) -> dict:
-        """Arrays (batch, *shape) for every buffer, in one arena; `outside` are values that the caller uses."""
+    def lay_out(self, batch, dtype, training, outside) -> _Layout:
+        """Where every buffer of a batch lies; `outside` are values that the caller uses."""
         self.differentiated, self.adds = set(), {}
         if training:
             self._differentiate()
         life = self._lifetimes(training)
         for value in outside:
             life.setdefault((self.root(value), "data"), [0, 0])
-        buffers = list(life)
-        item = {"real": np.dtype(memory.dtype), "ids": np.dtype(np.int32)}
-        sizes = [batch * root.size * item[root.kind].itemsize for root, _ in buffers]
-        offsets, total = _memory.plan([(size, *life[buffer]) for size, buffer in zip(sizes, buffers, strict=True)])
-        arena = aligned_bytes(total)
-        return {
-            buffer: arena[offset : offset + size].view(item[buffer[0].kind]).reshape(batch, *buffer[0].shape)
-            for buffer, offset, size in zip(buffers, offsets, sizes, strict=True)
-        }
+        return _Layout(life, batch, dtype)
 
     def array(self, arrays, value, what="data"):
         """The array of a value, under the value's own shape; None where it has none."""
@@ -347,8 +368,9 @@ class _Plan:
             and param.size >= FUSED_UPDATE and not param.l1 and not param.l2
         }  # fmt: skip
 
-    def bind(self, memory, arrays, training, fused) -> dict:
-        """The engine's ops, by node."""
+    def bind(self, memory, arrays, training, fused, grads=None) -> dict:
+        """The engine's ops, by node; `grads`: in the place of the network's own vector."""
+        grads = memory.grads if grads is None else grads
         ops = {}
         for node in self.nodes:
             b = Binding()
@@ -362,7 +384,7 @@ class _Plan:
                 b.y, b.dy = self.array(arrays, node.output), self.array(arrays, node.output, "gradient")
             b.adds = [self.adds.get((node, i), False) for i in range(len(node.inputs))]
             b.params = {role: param.view(memory.params) for role, param in node.params.items()}
-            b.grads = {role: param.view(memory.grads) if training else None for role, param in node.params.items()}
+            b.grads = {role: param.view(grads) if training else None for role, param in node.params.items()}
             b.param_adds = {role: self.adds.get((node, role), False) for role in node.params}
             b.updates = {role: fused[param] for role, param in node.params.items() if param in fused}
             b.feeds = [ops.get(self.windows.get(self.root(value))) for value in node.inputs]
@@ -370,6 +392,30 @@ class _Plan:
             b.attrs, b.number = node.attrs, node.number
             ops[node] = self.ops[node.kind](b)
         return ops
+
+
+class _Layout:
+    """A plan of memory for batches of so many rows: `arrays()` makes an arena of it."""
+
+    def __init__(self, life, rows, dtype):
+        self.life, self.rows, self.dtype = life, rows, np.dtype(dtype)
+        self.buffers = list(life)
+        self.item = {"real": self.dtype, "ids": np.dtype(np.int32)}
+        self.sizes = [rows * root.size * self.item[root.kind].itemsize for root, _ in self.buffers]
+        records = [(size, *life[buffer]) for size, buffer in zip(self.sizes, self.buffers, strict=True)]
+        self.offsets, self.total = _memory.plan(records)
+
+    def of(self, rows) -> _Layout:
+        """The same for another number of rows."""
+        return _Layout(self.life, rows, self.dtype)
+
+    def arrays(self) -> dict:
+        """{buffer: array (rows, *shape)}; a buffer is (root, "data") or (root, "gradient")."""
+        arena = aligned_bytes(self.total)
+        return {
+            buffer: arena[offset : offset + size].view(self.item[buffer[0].kind]).reshape(self.rows, *buffer[0].shape)
+            for buffer, offset, size in zip(self.buffers, self.offsets, self.sizes, strict=True)
+        }
 
 
 def _ensure_room(size: int):
@@ -417,6 +463,10 @@ class Memory:
             param.view(self.params)[...] = param.init(param.shape, self.dtype, key)
         for param in self.graph.states.values():
             param.view(self.state)[...] = param.init
+
+    def vector(self) -> np.ndarray:
+        """A vector of the parameters' layout, of zeros."""
+        return aligned_vector(self.params.size, self.dtype)
 
     def named(self) -> dict:
         """{name: view} of every parameter and all state."""

@@ -20,6 +20,8 @@ class Op:
     reads_feed: ClassVar[bool]
     updates: ClassVar[tuple[str, ...]]
     fuses_activation: ClassVar[bool]
+    whole_batch: ClassVar[bool]
+    least_rows: ClassVar[int]
     folds_scale: ClassVar[bool]
     def set_scratch(self, threads: int, precision: int) -> int: ...
     def check_batch(self, rows: int, samples: int) -> None: ...

@@ -24,6 +24,7 @@ cdef size_t norm_scratch(fnn_batch_norm d) noexcept:
 cdef class BatchNorm(Op):
     """y = f(weight (x - mean) / sqrt(variance + epsilon) + bias), mean and variance those of the batch, by channel."""
     kind = "batch_norm"
+    whole_batch = True
     needs = "xy"
     fuses_activation = True
     cdef real[:, ::1] x, y, dx, dy

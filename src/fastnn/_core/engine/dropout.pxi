@@ -17,7 +17,7 @@ cdef class Dropout(Op):
 
     cdef fnn_key key(self, Step *s) noexcept nogil:
         cdef fnn_key key
-        key.seed = s.seed
+        key.seed = s.seed ^ (<uint64_t>s.part * <uint64_t>0x9E3779B97F4A7C15)  # each part of a step has masks of its own
         key.stream = (<uint64_t>STREAM_DROPOUT << 60) | (self.number << 44) | <uint64_t>s.number
         return key
 

@@ -26,6 +26,7 @@ include "merge.pxi"
 include "loss.pxi"
 include "python.pxi"
 include "program.pxi"
+include "parts.pxi"
 include "predict.pxi"
 include "functions.pxi"
 

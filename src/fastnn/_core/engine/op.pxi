@@ -9,6 +9,7 @@ cdef struct Step:
     const int64_t *order    # the epoch's order of the samples, or NULL for the order of the arrays
     int64_t first           # the batch is samples order[first], ..., order[first + rows - 1]
     int64_t number          # optimizer steps before this one: random streams and bias corrections count from it
+    int64_t part            # of the step, where it takes its samples in several parts; else 0
     uint64_t seed
     double learning_rate
     double weight           # sum of the sample weights of the batch
@@ -28,6 +29,8 @@ cdef class Op:
     identity_in_predict = False
     reads_feed = False       # whether it takes a batch where its feed finds it
     updates = ()             # roles of parameters whose optimizer rule `backward` can apply itself
+    whole_batch = False      # whether it must see all samples of a batch at once
+    least_rows = 1           # fewer in a part would cost it more than parts gain
     fuses_activation = False # an activation that it alone feeds may become its attribute
     folds_scale = False      # a scale and a shift of its output's last axis may be taken into its weight and bias
 

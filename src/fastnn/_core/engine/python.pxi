@@ -3,6 +3,7 @@
 
 cdef class PythonOp(Op):
     """Subclasses define run_forward and run_backward, which may raise; they run in the caller's floating-point mode."""
+    whole_batch = True
     cdef public object error
 
     cdef run_forward(self, Step *s):

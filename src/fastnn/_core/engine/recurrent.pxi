@@ -31,6 +31,7 @@ cdef class Recurrent(Op):
     """Attributes: cell; reverse; sequences; keeps_c: after its last row y has LSTM's c after the last step, one row more;
     reads: which inputs follow x, of "mask", "h" and "c"; stream."""
     kind = "recurrent"
+    least_rows = 16              # share a pass over the recurrent weight in each step
     needs = "x"
     reads_feed = True
     cdef fnn_recurrent dims    # rows is set for each batch

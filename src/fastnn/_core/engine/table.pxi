@@ -73,6 +73,7 @@ cdef extern from "precision.h":
         void (*scale)(const fnn_ctx *, int64_t n, double factor, real *x) noexcept nogil
         void (*add)(const fnn_ctx *, int64_t n, const real *a, const real *b, real *y) noexcept nogil
         void (*axpy)(const fnn_ctx *, int64_t n, double factor, const real *x, real *y) noexcept nogil
+        void (*combine)(const fnn_ctx *, int64_t n, int64_t count, const double *factors, const real *const *x, real *y) noexcept nogil
         void (*clip)(const fnn_ctx *, int64_t n, double limit, real *x) noexcept nogil
         void (*copy_2d)(const fnn_ctx *, int64_t rows, int64_t cols, const real *src, int64_t lds, real *dst, int64_t ldd, int32_t accumulate) noexcept nogil
         void (*gather_rows)(const fnn_ctx *, int64_t rows, int64_t cols, const int64_t *index, const real *src, real *dst) noexcept nogil
