@@ -229,6 +229,19 @@ CASES = [
         for pre_norm in (False, True)
     ),
     Case(fnn.TransformerBlock, (1, 3), {"dropout": 0.2}, (1, 3)),
+    *(
+        Case(kind, (3,), {"return_sequences": sequences}, (4, 2))
+        for kind in (fnn.RNN, fnn.GRU, fnn.LSTM)
+        for sequences in (False, True)
+    ),
+    *(Case(kind, (5,), {"go_backwards": True}, (3, 2)) for kind in (fnn.RNN, fnn.GRU, fnn.LSTM)),
+    *(Case(kind, (1,), shape=(1, 1)) for kind in (fnn.RNN, fnn.GRU, fnn.LSTM)),
+    *(Case(kind, (17,), {"use_bias": False}, (2, 1)) for kind in (fnn.RNN, fnn.GRU, fnn.LSTM)),
+    Case(fnn.RNN, (4, "relu"), {"return_sequences": True, "go_backwards": True}, (5, 3)),
+    Case(fnn.LSTM, (4,), {"unit_forget_bias": False, "return_sequences": True, "go_backwards": True}, (2, 19)),
+    Case(fnn.Bidirectional, (fnn.LSTM(3, return_sequences=True),), shape=(4, 2)),
+    Case(fnn.Bidirectional, (fnn.GRU(2),), shape=(3, 4)),
+    Case(fnn.Bidirectional, (fnn.RNN(3), "sum"), shape=(4, 2)),
     *(Case(fnn.Activation, (name,)) for name in ACTIVATIONS),
     Case(fnn.Activation, ("leaky_relu",), {"alpha": 0.2}),
     Case(fnn.Activation, ("elu",), {"alpha": 0.5}, (3, 4)),

@@ -10,6 +10,7 @@ from functools import wraps
 import numpy as np
 import reference
 import reference_optimizers
+import reference_recurrent
 
 import fastnn
 from fastnn import Input, PythonLayer
@@ -194,6 +195,63 @@ def in_python(run, layer, path, *xs):
         return dx if len(xs) > 1 else [dx]
 
     return y, pullback
+
+
+@layer
+def RNN(run, layer, path, x):
+    return recurrent(run, layer, path, x, activation=layer.activation)
+
+
+@layer
+def GRU(run, layer, path, x):
+    return recurrent(run, layer, path, x)
+
+
+@layer
+def LSTM(run, layer, path, x):
+    return recurrent(run, layer, path, x)
+
+
+def recurrent(run, layer, path, x, **options):
+    cell = type(layer).__name__
+    roles = [
+        role for role in ("weight", "recurrent_weight", "bias", "recurrent_bias") if f"{path}.{role}" in run.weights
+    ]
+    parameters = [run.weights[f"{path}.{role}"] for role in roles]
+    states = [np.zeros((len(x), layer.units)) for _ in range(layer.states)]
+    options["reverse"] = layer.go_backwards
+    y, history = reference_recurrent.recurrent_forward(cell, x, states, parameters, **options)
+    last = 0 if layer.go_backwards else -1
+
+    def pullback(dy):
+        if not layer.return_sequences:
+            whole = np.zeros_like(y)
+            whole[:, last] = dy
+            dy = whole
+        dx, _, gradients = reference_recurrent.recurrent_backward(cell, dy, states, x, history, parameters, **options)
+        for role, gradient in zip(roles, gradients, strict=True):
+            run.gradients[f"{path}.{role}"] += gradient
+        return [dx]
+
+    return y if layer.return_sequences else y[:, last], pullback
+
+
+@layer
+def Bidirectional(run, layer, path, x):
+    (a, pull_a), (b, pull_b) = (call(run, one, f"{path}.layers.{i}", x) for i, one in enumerate(layer.layers))
+    joined, parts = {
+        "concat": (
+            reference.concat_forward(a, b),
+            lambda dy: reference.concat_backward(dy, [a.shape[-1], b.shape[-1]]),
+        ),
+        "sum": (reference.add_forward(a, b), lambda dy: reference.add_backward(dy, 2)),
+    }[layer.merge]
+
+    def pullback(dy):
+        da, db = parts(dy)
+        return [pull_a(da)[0] + pull_b(db)[0]]
+
+    return joined, pullback
 
 
 @layer

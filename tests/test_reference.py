@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import reference
 import reference_optimizers
+import reference_recurrent
 
 STEP = 1e-6
 BOUND = 1e-8  # of a central difference: STEP^2 f''' + rounding / STEP, for functions of size 1
@@ -67,6 +68,46 @@ def test_pool(kind, options, rng):
     x = rng.permutation(180).reshape(2, 5, 6, 3) / 180  # no two are near each other
     dy = rng.standard_normal(forward(x, (2, 3), **options).shape)
     assert_gradient(backward(dy, x, (2, 3), **options), lambda: (dy * forward(x, (2, 3), **options)).sum(), x)
+
+
+CELLS = {"RNN": (1, 1), "GRU": (3, 1), "LSTM": (4, 2)}  # gates, states
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", CELLS)
+def test_recurrent(cell, reverse, rng):
+    """Of the input, the first states and all parameters, from every output and the last states, with padding."""
+    gates, count = CELLS[cell]
+    x, mask = rng.standard_normal((3, 4, 2)), np.array([[1, 1, 1, 1], [1, 1, 0, 0], [0, 1, 0, 1.0]])
+    states = [rng.standard_normal((3, 5)) for _ in range(count)]
+    biases = [rng.standard_normal(gates * 5) for _ in range(2 if cell == "GRU" else 1)]
+    parameters = [rng.standard_normal((2, gates * 5)), rng.standard_normal((5, gates * 5)), *biases]
+    dy, dstates = rng.standard_normal((3, 4, 5)), [rng.standard_normal((3, 5)) for _ in range(count)]
+    options = {"mask": mask, "reverse": reverse}
+
+    def total():
+        y, history = reference_recurrent.recurrent_forward(cell, x, states, parameters, **options)
+        return (dy * y).sum() + sum((d * state).sum() for d, state in zip(dstates, history[-1], strict=True))
+
+    _, history = reference_recurrent.recurrent_forward(cell, x, states, parameters, **options)
+    dx, dfirst, gradients = reference_recurrent.recurrent_backward(cell, dy, dstates, x, history, parameters, **options)
+    for got, of in zip([dx, *dfirst, *gradients], [x, *states, *parameters], strict=True):
+        assert_gradient(got, total, of)
+
+
+def test_recurrent_by_hand():
+    """One unit: h = tanh(x w + h u), with nothing from a step of padding; a GRU that keeps; an LSTM that counts."""
+    x, one = np.array([[[1.0], [9.0], [2.0]]]), np.ones((1, 1))
+    y, _ = reference_recurrent.recurrent_forward("RNN", x, [0 * one], [one, 2 * one], mask=np.array([[1, 0, 1]]))
+    first = math.tanh(1)
+    np.testing.assert_allclose(y.ravel(), [first, first, math.tanh(2 + 2 * first)])
+    kept = [np.zeros((1, 3)), np.zeros((1, 3)), np.array([0, 100.0, 0])]
+    y, _ = reference_recurrent.recurrent_forward("GRU", x, [0.5 * one], kept)
+    np.testing.assert_allclose(y.ravel(), 0.5)
+    open_gates = [np.zeros((1, 4)), np.zeros((1, 4)), np.array([100.0, 100, 100, 100])]
+    y, history = reference_recurrent.recurrent_forward("LSTM", x, [0 * one, 0 * one], open_gates)
+    np.testing.assert_allclose([c.item() for _, c in history], [0, 1, 2, 3])
+    np.testing.assert_allclose(y.ravel(), np.tanh([1, 2, 3]))
 
 
 def test_windows_by_hand():

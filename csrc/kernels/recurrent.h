@@ -14,11 +14,11 @@
 #undef RECURRENT_BLOCK
 #undef RECURRENT_LEAST_ROWS
 #undef RECURRENT_STEPS
-#undef RECURRENT_PACK_ROWS
+#undef RECURRENT_PACK
 #define RECURRENT_BLOCK 16      /* rows of a block, at most: three tiles' height, for which a panel of weights is read once */
 #define RECURRENT_LEAST_ROWS 12 /* to be cut in two */
 #define RECURRENT_STEPS 128     /* of k at once: a panel of so many is 32 KB, and stays in L1 for the tiles of a block */
-#define RECURRENT_PACK_ROWS 4   /* products of so many rows and steps in all pay for a packed copy of the weights */
+#define RECURRENT_PACK 16       /* products of so many rows, of all steps together, pay for a packed copy of the weights */
 
 typedef struct {
     const fnn_recurrent *d;
@@ -299,7 +299,7 @@ static void FN(recurrent_forward)(const fnn_ctx *cx, const fnn_recurrent *d, con
     else FN(clear)(states, c.h);
     if (c.c && c0) FN(copy_row)(states, c0, c.c);
     else if (c.c) FN(clear)(states, c.c);
-    if (d->rows >= RECURRENT_PACK_ROWS && d->rows * d->steps >= RECURRENT_PACK_ROWS * RECURRENT_BLOCK) FN(pack_weights)(&c);
+    if (d->rows * d->steps >= RECURRENT_PACK) FN(pack_weights)(&c);
     else c.panels = NULL;
     int by_strips, threads = FN(recurrent_threads)(&c, cx, &by_strips);
     if (!by_strips) fnn_parallel(threads, c.blocks, FN(forward_block), &c);
