@@ -71,8 +71,12 @@ def test_states_given_and_returned(kind, options, masked):
 
     targets = [np.zeros_like(a) for a in expected]
     loss, gradients = net.loss_and_gradients(inputs, targets)
-    assert loss == pytest.approx(sum(np.mean(a**2) for a in expected), rel=1e-12)
-    d_outputs = [2 * a / a.size for a in expected]
+    # the loss of a sequence is the mean over its steps, padding left out
+    weights = [np.ones_like(a) / a.size for a in expected]
+    if masked and sequences:
+        weights[0] = np.broadcast_to(mask[..., None] / (mask.sum() * UNITS), y.shape)
+    assert loss == pytest.approx(sum((w * a**2).sum() for w, a in zip(weights, expected, strict=True)), rel=1e-12)
+    d_outputs = [2 * w * a for w, a in zip(weights, expected, strict=True)]
     dy, dstates = np.zeros_like(y), d_outputs[1:]
     if sequences:
         dy = d_outputs[0]
