@@ -18,7 +18,7 @@ import fastnn as fnn
 from .. import _terminal
 from ..benchmark.report import duration
 
-INTRODUCTION = "A chaotic signal, Mackey-Glass with a delay of 17: what will it be six steps from now?"
+INTRODUCTION = "Mackey-Glass, a chaotic signal: what will it be six steps from now?"
 SIZE = (9.5, 4)
 TAU, HORIZON = 17.0, 6
 TRAIN, TEST, WARM_UP = 2_000, 500, 100
@@ -48,7 +48,7 @@ def compute(seed: int = 0, verbose="auto") -> Figures:
     begin = time.perf_counter()
     history = train(net, *windows(signal[:TRAIN]), verbose=verbose)
     seconds = time.perf_counter() - begin
-    seen, truth = signal[TRAIN : -HORIZON], signal[TRAIN + HORIZON :]
+    seen, truth = signal[TRAIN:-HORIZON], signal[TRAIN + HORIZON :]
     live, seconds_per_step = follow(net, seen)
     at_once = net.predict(seen[None, :, None])[0, :, 0]
     kept = slice(WARM_UP, None)  # the state knows the last steps by then
@@ -126,7 +126,7 @@ def relative_error(forecasts, truth) -> float:
 def report(figures: Figures, style: _terminal.Style):
     """Yield the figures as text."""
     yield (
-        f"LSTM of {UNITS} units on {TRAIN:,} steps of the signal, {EPOCHS} epochs of stretches of {WINDOW}, in"
+        f"LSTM of {UNITS} units, {EPOCHS} epochs of stretches of {WINDOW} from {TRAIN:,} steps, in"
         f" {duration(figures.seconds)}."
     )
     yield ""
@@ -146,8 +146,8 @@ def report(figures: Figures, style: _terminal.Style):
     yield ""
     yield _terminal.paragraph(
         f"The forecasts were made live: net.stream() took one value at a time, {duration(figures.seconds_per_step)} each,"
-        " and kept the state. They are those of net.predict on the whole sequence, to"
-        f" {figures.at_once_difference:.0e}."
+        " and kept the state. Their largest difference from those of net.predict on the whole sequence is"
+        f" {figures.at_once_difference:.1g}."
     )
 
 

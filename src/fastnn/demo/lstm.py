@@ -1,4 +1,4 @@
-"""A memory that lasts: LSTM reads the digits' rows, and adds two numbers that it saw up to a hundred steps apart.
+"""A memory that lasts: LSTM reads the digits by rows, and adds two numbers that it saw some fifty steps apart.
 
 The adding problem (Hochreiter and Schmidhuber 1997): a sequence of numbers from 0 to 1, two of them marked, one in each
 half; the target is their sum. Who always answers 1 has an error of 1/6. To do better, a gradient has to reach back over
@@ -100,7 +100,7 @@ def report(figures: Figures, style: _terminal.Style):
     yield ""
     yield _terminal.paragraph(
         "The gates keep what was marked for as long as it takes. The plain RNN's gradient has faded before it reaches"
-        " the first mark, so it does little better than the mean."
+        " the marks, and it does no better than the guess."
     )
 
 

@@ -16,7 +16,7 @@ from .. import _terminal
 from ..benchmark.report import duration
 from . import digits
 
-INTRODUCTION = "Handwritten digits, read from the top down, one row of eight pixels after the other."
+INTRODUCTION = "Handwritten digits, read from the top down, a row of eight pixels at a time."
 SIZE = (9.5, 4)
 ROWS = 8
 UNITS = 64
@@ -102,7 +102,7 @@ def report(reading: Reading, style: _terminal.Style):
     yield ""
     yield f"Accuracy on {reading.test_size} images that it has not seen: {reading.accuracy:.1%}."
     yield ""
-    yield "Asked early, after some of the rows (the state so far, the same weights):"
+    yield "Asked early, though it has learned to answer after the last row alone:"
     yield ""
     for rows, accuracy in enumerate(reading.by_row, 1):
         yield f"  {rows} of {ROWS} rows  {accuracy:6.1%}  {style.shades[-1] * round(40 * accuracy)}"
