@@ -6,8 +6,8 @@
  * gradients of the sums there, and dw, du and the biases' gradients are then products and sums over all steps at once.
  *
  * Rows do not depend on each other. They are cut into blocks, each of which goes through all steps on one thread: one
- * parallel region, and no meeting at every step. Where there are fewer blocks than threads, or the weights are too large
- * for a second-level cache, strips of units are shared out at every step instead. Blocks, panels and strips follow from
+ * parallel region, and no meeting at every step. Where there are fewer blocks than threads, or a second-level cache does
+ * not hold the weights, strips of units are shared out at every step instead. Blocks, panels and strips follow from
  * the dims alone, so the result does not show which way it went. */
 #include "recurrent_cells.h"
 
@@ -273,7 +273,7 @@ static int FN(recurrent_threads)(const FN(recurrent) *c, const fnn_ctx *cx, int 
     const fnn_recurrent *d = c->d;
     const double weights = (double)(d->inputs + c->units) * (double)c->width;
     const double step = 2. * (double)(d->rows + FNN_READING_ROWS) * weights;
-    const int large = weights * sizeof(real) > (double)fnn_cache_size(2) / 2;
+    const int large = weights * sizeof(real) > (double)fnn_cache_size(2);
     *by_strips = 0;
     if (cx->threads > 1 && c->strips > 1 && (large || c->blocks < cx->threads)) {
         int threads = fnn_worthwhile_threads(step, FNN_GRAIN_FLOPS, cx->threads);

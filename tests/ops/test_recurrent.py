@@ -247,3 +247,97 @@ def test_wrong_arguments():
         fnn.Bidirectional(fnn.Dense(3))
     with pytest.raises(ValueError, match="merge"):
         fnn.Bidirectional(fnn.RNN(3), "mul")
+
+
+# ---- sequences of different lengths, other lengths, streams ----------------------------------------------------------
+
+
+@every_kind
+def test_a_list_of_sequences_is_each_by_itself(kind):
+    """Stacked and both ways: what is predicted for a list of arrays is predicted for each alone."""
+    layers = [fnn.Bidirectional(KINDS[kind](3, return_sequences=True)), KINDS[kind](UNITS), fnn.Dense(2)]
+    net = fnn.Network(layers, input_shape=(STEPS, FEATURES), dtype="float64", seed=1)
+    X = arrays(*[(length, FEATURES) for length in (5, 1, 3, 9, 2)])
+    for got, x in zip(net.predict(X), X, strict=True):
+        np.testing.assert_allclose(got, net.predict(x[None])[0], **BOUND)
+
+
+def test_gradients_of_a_list_are_those_of_each_by_itself():
+    """The loss is the mean over the sequences, so the gradient is the mean of theirs."""
+    net = fnn.Network([fnn.GRU(UNITS), fnn.Dense(2)], input_shape=(STEPS, FEATURES), dtype="float64", seed=1)
+    X, y = arrays(*[(length, FEATURES) for length in (5, 1, 3)]), arrays((3, 2), seed=2)[0]
+    _, together = net.loss_and_gradients(X, y)
+    together = {name: gradient.copy() for name, gradient in together.items()}
+    alone = []
+    for x, target in zip(X, y, strict=True):
+        gradients = net.loss_and_gradients(x[None], target[None])[1]
+        alone.append({name: gradient.copy() for name, gradient in gradients.items()})
+    for name, gradient in together.items():
+        np.testing.assert_allclose(gradient, np.mean([one[name] for one in alone], axis=0), err_msg=name, **BOUND)
+
+
+@every_kind
+@pytest.mark.parametrize("rows", [1, 3, 20])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_stream_gives_what_the_whole_sequence_gives(kind, rows, dtype):
+    """After every step, stacked, with a dense layer behind; and again after a reset."""
+    layers = [KINDS[kind](70, return_sequences=True), KINDS[kind](5, return_sequences=True), fnn.Dense(2)]
+    net = fnn.Network(layers, input_shape=(STEPS, FEATURES), dtype=dtype, seed=1)
+    [X] = arrays((rows, STEPS, FEATURES))
+    X = X.astype(dtype)
+    expected = net.predict(X)
+    stream = net.stream(rows)
+    for _ in range(2):
+        got = np.stack([np.atleast_2d(stream.step(x if rows > 1 else x[0])) for x in X.swapaxes(0, 1)], axis=1)
+        bound = 1e-6 if dtype == "float32" else 1e-13
+        np.testing.assert_allclose(got, expected, rtol=0, atol=bound)
+        stream.reset()
+
+
+def test_a_stream_of_a_layer_that_ends_the_sequence():
+    """Its output after each step is that for the sequence so far; streams of one network do not disturb each other."""
+    net = fnn.Network([fnn.LSTM(UNITS), fnn.Dense(2)], input_shape=(STEPS, FEATURES), dtype="float64", seed=1)
+    [X] = arrays((2, STEPS, FEATURES))
+    streams = [net.stream(), net.stream()]
+    for t in range(STEPS):
+        for stream, x in zip(streams, X, strict=True):
+            np.testing.assert_allclose(stream.step(x[t]), net.predict(x[None, : t + 1])[0], **BOUND)
+    assert [stream.position for stream in streams] == [STEPS] * 2
+
+
+def test_a_stream_with_states_returned():
+    """The state of LSTM that a call returns is the stream's own."""
+    x = fnn.Input((STEPS, FEATURES))
+    *_, c = fnn.LSTM(UNITS, return_sequences=True, return_state=True)(x)
+    net = graph(x, c)
+    [X] = arrays((1, STEPS, FEATURES))
+    stream = net.stream()
+    for t in range(STEPS):
+        np.testing.assert_allclose(stream.step(X[0, t]), net.predict(X[:, : t + 1])[0], **BOUND)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            fnn.Bidirectional(fnn.GRU(3)),
+            r"layers.0 \(Bidirectional\) reads its sequence from the end too, so it cannot",
+        ),
+        (
+            fnn.LSTM(3, go_backwards=True),
+            r"layers.0 \(LSTM\) starts at the end of its sequence, so it cannot be streamed",
+        ),
+    ],
+)
+def test_what_cannot_be_streamed(layer, message):
+    net = fnn.Network([layer], input_shape=(STEPS, FEATURES))
+    with pytest.raises(fnn.ShapeError, match=message):
+        net.stream()
+
+
+def test_a_state_that_is_given_cannot_be_streamed():
+    x = fnn.Input((STEPS, FEATURES))
+    h = fnn.GRU(UNITS)(x)
+    net = graph(x, fnn.GRU(UNITS)(x, initial_state=h))
+    with pytest.raises(fnn.ShapeError, match=r"layers.1 \(GRU\) starts from a state that it is given"):
+        net.stream()

@@ -145,8 +145,8 @@ def report(figures: Figures, style: _terminal.Style):
     yield f"  LSTM                               {figures.error:.3f}"
     yield ""
     yield _terminal.paragraph(
-        f"The forecasts were made live: net.stream() took one value at a time, {duration(figures.seconds_per_step)} each,"
-        " and kept the state. Their largest difference from those of net.predict on the whole sequence is"
+        f"The forecasts were made live: net.stream() took one value at a time, {duration(figures.seconds_per_step)}"
+        " each, and kept the state. Their largest difference from those of net.predict on the whole sequence is"
         f" {figures.at_once_difference:.1g}."
     )
 
