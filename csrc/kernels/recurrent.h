@@ -1,24 +1,25 @@
 /* recurrent.h: networks that carry a state from step to step (fnn_recurrent), and their gradients.
  *
- * A step's sums x W + b and h U are formed one after the other in the same small panel of columns, while it is in L1: the
- * sums of all steps at once, as one large product, would be written out and read again. What backward needs of every step
- * is kept on a tape, step after step, each for all rows; prediction goes round in one step of tape. Backward leaves the
- * gradients of the sums there, and dw, du and the biases' gradients are then products and sums over all steps at once.
+ * A step's sums x W + b and h U are formed one after the other in the same small panel of columns, while it is in L1:
+ * the sums of all steps at once, as one large product, would be written out and read again. What backward needs of
+ * every step is kept on a tape, step after step, each for all rows; prediction goes round in one step of tape. Backward
+ * leaves the gradients of the sums there, and dw, du and the biases' gradients are then products and sums over all
+ * steps at once.
  *
  * Rows do not depend on each other. They are cut into blocks, each of which goes through all steps on one thread: one
- * parallel region, and no meeting at every step. Where there are fewer blocks than threads, or a second-level cache does
- * not hold the weights, strips of units are shared out at every step instead. Blocks, panels and strips follow from
- * the dims alone, so the result does not show which way it went. */
+ * parallel region, and no meeting at every step. Where there are fewer blocks than threads, or a second-level cache
+ * does not hold the weights, strips of units are shared out at every step instead. Blocks, panels and strips follow
+ * from the dims alone, so the result does not show which way it went. */
 #include "recurrent_cells.h"
 
 #undef RECURRENT_BLOCK
 #undef RECURRENT_LEAST_ROWS
 #undef RECURRENT_STEPS
 #undef RECURRENT_PACK
-#define RECURRENT_BLOCK 16      /* rows of a block, at most: three tiles' height, for which a panel of weights is read once */
+#define RECURRENT_BLOCK 16      /* rows of a block, at most: three tiles, for which a panel of weights is read once */
 #define RECURRENT_LEAST_ROWS 12 /* to be cut in two */
-#define RECURRENT_STEPS 128     /* of k at once: a panel of so many is 32 KB, and stays in L1 for the tiles of a block */
-#define RECURRENT_PACK 16       /* products of so many rows, of all steps together, pay for a packed copy of the weights */
+#define RECURRENT_STEPS 128     /* of k at once: a panel of so many is 32 KB, and stays in L1 for a block's tiles */
+#define RECURRENT_PACK 16       /* rows, of all steps together, that pay for a packed copy of the weights */
 
 typedef struct {
     const fnn_recurrent *d;
@@ -30,7 +31,8 @@ typedef struct {
     int keeps;                      /* the tape has every step */
     const real *x, *w, *u, *bias, *rbias, *mask;
     real *y, *c_last;
-    real *gates, *inner, *h, *c;    /* the tape: (steps, rows, width), (steps, rows, units), twice (steps + 1, rows, units) */
+    real *gates, *inner;            /* the tape: (steps, rows, width), (steps, rows, units) */
+    real *h, *c;                    /* and the states before and after each step, (steps + 1, rows, units) */
     real *panels;                   /* forward: W over U by panels, or NULL; backward: U^T by panels */
     const real *dy;
     real *dx, *dh, *dc;             /* dh, dc: (rows, units), of the state after the step at hand */
@@ -122,7 +124,7 @@ static void FN(recurrent_scratch)(const fnn_ctx *cx, const fnn_recurrent *d, siz
     *tape = FN(lay_tape)(&c, NULL, 1);
 }
 
-/* What the tape holds of step s: (rows, width) of the gates and of the sums inside, (rows, units) of the states before it. */
+/* What the tape holds of step s: (rows, width) of the gates, (rows, units) of sums apart and of the states before. */
 ALWAYS_INLINE real *FN(gates_at)(const FN(recurrent) *c, int64_t s)
 {
     return c->gates + (c->keeps ? s : 0) * c->d->rows * c->width;
@@ -208,7 +210,8 @@ static void FN(forward_panel)(const FN(recurrent) *c, int64_t s, int64_t row, in
         p.job.ldc = c->units;
         p.job.load = 0;
     }
-    FN(multiply_panel)(&p, c->units, FN(state_at)(c, c->h, s), c->units, u, ldb, c->rbias ? c->rbias + column : NULL, sums);
+    FN(multiply_panel)(&p, c->units, FN(state_at)(c, c->h, s), c->units, u, ldb, c->rbias ? c->rbias + column : NULL,
+                       sums);
 }
 
 /* One row's place at step s. */
@@ -285,9 +288,9 @@ static int FN(recurrent_threads)(const FN(recurrent) *c, const fnn_ctx *cx, int 
     return fnn_worthwhile_threads(step * (double)d->steps, FNN_GRAIN_FLOPS, cx->threads);
 }
 
-static void FN(recurrent_forward)(const fnn_ctx *cx, const fnn_recurrent *d, const real *x, const real *w, const real *u,
-                                  const real *bias, const real *rbias, const real *h0, const real *c0, const real *mask,
-                                  real *y, real *c_last, real *tape)
+static void FN(recurrent_forward)(const fnn_ctx *cx, const fnn_recurrent *d, const real *x, const real *w,
+                                  const real *u, const real *bias, const real *rbias, const real *h0, const real *c0,
+                                  const real *mask, real *y, real *c_last, real *tape)
 {
     FN(recurrent) c;
     FN(recurrent_plan)(&c, d);
@@ -312,7 +315,8 @@ static void FN(recurrent_forward)(const fnn_ctx *cx, const fnn_recurrent *d, con
 
 /* Columns [column, column + columns) of C += D B^T, where D are the gradients of the sums at step s, of those that were
  * formed with h (of n inside r) or with x. */
-static void FN(multiply_back)(const FN(recurrent) *c, FN(panel_job) *p, int64_t s, const real *panel, int with_h, real *to)
+static void FN(multiply_back)(const FN(recurrent) *c, FN(panel_job) *p, int64_t s, const real *panel, int with_h,
+                              real *to)
 {
     const int64_t ldb = p->vectors * VL, joint = with_h ? c->joint : c->width;
     FN(multiply_panel)(p, joint, FN(gates_at)(c, s), c->width, panel, ldb, NULL, to);
@@ -380,7 +384,8 @@ static void FN(input_gradients)(void *arg, int64_t item)
     for (int64_t input = 0; input < d->inputs; input += GEMM_PANEL) {
         FN(panel_job) p = FN(panel_of)(FN(least)(GEMM_PANEL, d->inputs - input), row, end, d->steps * d->inputs);
         p.job.load = d->adds_dx;
-        FN(multiply_back)(c, &p, s, c->input_panels + input * c->width, 0, c->dx + FN(time_at)(d, s) * d->inputs + input);
+        real *dx = c->dx + FN(time_at)(d, s) * d->inputs + input;
+        FN(multiply_back)(c, &p, s, c->input_panels + input * c->width, 0, dx);
     }
 }
 
@@ -440,9 +445,9 @@ static void FN(initial_gradients)(const FN(recurrent) *c, const fnn_ctx *cx, rea
     if (dc0) FN(copy_2d)(cx, 1, states, c->dc, states, dc0, states, c->d->adds_dc0);
 }
 
-static void FN(recurrent_backward)(const fnn_ctx *cx, const fnn_recurrent *d, const real *x, const real *w, const real *u,
-                                   const real *mask, real *tape, const real *dy, const real *dc_last, real *dx, real *dw,
-                                   real *du, real *dbias, real *drbias, real *dh0, real *dc0)
+static void FN(recurrent_backward)(const fnn_ctx *cx, const fnn_recurrent *d, const real *x, const real *w,
+                                   const real *u, const real *mask, real *tape, const real *dy, const real *dc_last,
+                                   real *dx, real *dw, real *du, real *dbias, real *drbias, real *dh0, real *dc0)
 {
     FN(recurrent) c;
     FN(recurrent_plan)(&c, d);

@@ -1,5 +1,5 @@
-/* recurrent_cells.h: the cells of recurrent networks, one step of one row: from the sums of the gates to the new state, and
- * back from the gradient of the state to those of the sums. A cell is a pair of vector functions.
+/* recurrent_cells.h: the cells of recurrent networks, one step of one row: from the sums of the gates to the new state,
+ * and back from the gradient of the state to those of the sums. A cell is a pair of vector functions.
  *
  * The activations divide by estimates of reciprocals (v_near_div): a step of an LSTM would otherwise spend more time in
  * the divider than in its products of 64 units. Their errors are those of v_sigmoid and v_tanh and up to 3 units in the
@@ -111,7 +111,7 @@ ALWAYS_INLINE void FN(gru_backward)(const FN(cell) *c, int64_t j, int edged, vma
     FN(store_part)(c->dh + j, v_mul(dh, z), edged, edge);
 }
 
-/* ---- c = f c_before + i g, h = o tanh(c); Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000 - */
+/* ---- c = f c_before + i g, h = o tanh(c); Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000 ------- */
 
 ALWAYS_INLINE void FN(lstm_forward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
 {

@@ -17,6 +17,7 @@ typedef struct {
 
 static int differentiable(int array) { return array <= C0; }
 static int output(int array) { return array == Y || array == C_LAST; }
+static int unguarded(int array) { return array > BIAS && array < Y; } /* of the gradients */
 
 static void set_sizes(problem_net *q)
 {
@@ -27,11 +28,12 @@ static void set_sizes(problem_net *q)
     memcpy(q->size, sizes, sizeof sizes);
 }
 
-/* Slots 0 to 14 are the arrays and the gradients of the differentiable ones; scratch and tape are of no interest there. */
+/* The arrays and six of the gradients lie in guarded slots, of which there are no more. */
 static void set_up(problem_net *q, const fnn_target *target, fnn_recurrent d)
 {
     int side = (int)below(2), slot = 0;
-    *q = (problem_net){.target = target, .d = d, .threads = 1, .gates = d.cell == FNN_LSTM ? 4 : d.cell == FNN_GRU ? 3 : 1};
+    *q = (problem_net){.target = target, .d = d, .threads = 1};
+    q->gates = d.cell == FNN_LSTM ? 4 : d.cell == FNN_GRU ? 3 : 1;
     set_sizes(q);
     for (int i = 0; i < ARRAYS; i++) q->has[i] = 1;
     q->has[C0] = q->has[C_LAST] = d.cell == FNN_LSTM && below(2);
@@ -39,10 +41,10 @@ static void set_up(problem_net *q, const fnn_target *target, fnn_recurrent d)
     q->has[RBIAS] = q->has[BIAS] && d.cell == FNN_GRU;
     for (int i = 0; i < TAPE; i++) {
         double limit = i == W ? 1 / sqrt((double)d.inputs) : i == U ? 1 / sqrt((double)d.units) : 1;
-        size_t count = (size_t)q->size[i] + 1;
-        q->a[i] = i == U || i == BIAS || i == MASK ? malloc(count * sizeof(real))
-                                                   : guarded(slot++, (size_t)q->size[i] * sizeof(real), side);
-        q->da[i] = i > U && i < MASK ? malloc(count * sizeof(real)) : guarded(slot++, (size_t)q->size[i] * sizeof(real), side);
+        size_t count = (size_t)q->size[i] + 1; /* calloc(0) may give NULL */
+        size_t bytes = (size_t)q->size[i] * sizeof(real);
+        q->a[i] = guarded(slot++, bytes, side);
+        q->da[i] = unguarded(i) ? malloc(bytes + 1) : guarded(slot++, bytes, side);
         q->want[i] = calloc(count, sizeof(long double));
         q->dwant[i] = calloc(count, sizeof(long double));
         for (int64_t j = 0; j < q->size[i]; j++) {
@@ -55,8 +57,7 @@ static void set_up(problem_net *q, const fnn_target *target, fnn_recurrent d)
 static void tear_down(problem_net *q)
 {
     for (int i = 0; i < TAPE; i++) {
-        if (i == U || i == BIAS || i == MASK) free(q->a[i]);
-        if (i > U && i < MASK) free(q->da[i]);
+        if (unguarded(i)) free(q->da[i]);
         free(q->want[i]), free(q->dwant[i]);
     }
     free(q->a[TAPE]);
@@ -76,8 +77,8 @@ static void run(problem_net *q, int backward)
     cx.scratch = (void *)(((uintptr_t)memory + 63) / 64 * 64);
     free(q->a[TAPE]);
     q->a[TAPE] = malloc(((size_t)tape + 1) * sizeof(real));
-    k->recurrent_forward(&cx, &q->d, q->a[X], q->a[W], q->a[U], given(q, BIAS), given(q, RBIAS), given(q, H0), given(q, C0),
-                         given(q, MASK), q->a[Y], given(q, C_LAST), backward ? q->a[TAPE] : NULL);
+    k->recurrent_forward(&cx, &q->d, q->a[X], q->a[W], q->a[U], given(q, BIAS), given(q, RBIAS), given(q, H0),
+                         given(q, C0), given(q, MASK), q->a[Y], given(q, C_LAST), backward ? q->a[TAPE] : NULL);
     if (backward)
         k->recurrent_backward(&cx, &q->d, q->a[X], q->a[W], q->a[U], given(q, MASK), q->a[TAPE], q->da[Y],
                               gradient(q, C_LAST), q->da[X], q->da[W], q->da[U], gradient(q, BIAS), gradient(q, RBIAS),
@@ -186,7 +187,8 @@ static void reference_row(problem_net *q, int64_t row)
     moment *m = malloc((size_t)(d->steps + 1) * sizeof *m);
     for (int64_t s = 0; s <= d->steps; s++) {
         long double *at = memory + s * moment_size;
-        m[s] = (moment){.gates = at, .inner = at + q->gates * n, .h = at + (q->gates + 1) * n, .c = at + (q->gates + 2) * n};
+        long double *rest = at + q->gates * n;
+        m[s] = (moment){.gates = at, .inner = rest, .h = rest + n, .c = rest + 2 * n};
     }
     for (int64_t j = 0; j < n; j++) {
         m[0].h[j] = q->has[H0] ? q->a[H0][row * n + j] : 0;
@@ -200,8 +202,8 @@ static void reference_row(problem_net *q, int64_t row)
         } else {
             step_forward(q, row, time, &m[s], &m[s + 1]);
         }
-        if (d->sequences || s == d->steps - 1)
-            memcpy(q->want[Y] + row * d->row_y + (d->sequences ? time * n : 0), m[s + 1].h, (size_t)n * sizeof(long double));
+        long double *y = q->want[Y] + row * d->row_y + (d->sequences ? time * n : 0);
+        if (d->sequences || s == d->steps - 1) memcpy(y, m[s + 1].h, (size_t)n * sizeof *y);
     }
     memcpy(q->want[C_LAST] + row * d->row_y, m[d->steps].c, (size_t)n * sizeof(long double));
     for (int64_t j = 0; j < n && q->has[C_LAST]; j++) dc[j] = q->da[C_LAST][row * d->row_y + j];
@@ -240,7 +242,8 @@ static int compare(const problem_net *q, int array, const real *got, const long 
         if (fabsl(got[j] - want[j]) > worst) worst = fabsl(got[j] - want[at = j]);
     }
     return CHECK(worst <= bound * EPSILON * largest,
-                 "recurrent f%d %s cell %d, %ld rows, %ld steps, %ld inputs, %ld units, %s[%ld] of %s: %.17g, not %.17Lg",
+                 "recurrent f%d %s cell %d, %ld rows, %ld steps, %ld inputs, %ld units, %s[%ld] of %s: %.17g, not "
+                 "%.17Lg",
                  REAL_BITS, q->target->name, d->cell, (long)d->rows, (long)d->steps, (long)d->inputs, (long)d->units,
                  differentiable(array) ? "gradient" : "value", (long)at, names[array], (double)got[at], want[at]);
 }
@@ -310,8 +313,8 @@ static void test_threads(const fnn_target *target)
     }
 }
 
-/* Sums far beyond the ends of the activations, where states are mixtures of values of size 1, and not a number, which must
- * come through. */
+/* Sums far beyond the ends of the activations, where states are mixtures of values of size 1, and not a number, which
+ * must come through. */
 static void test_special(const fnn_target *target)
 {
     for (int32_t cell = 0; cell < 4; cell++) {

@@ -1,6 +1,6 @@
-# Recurrent: RNN, GRU and LSTM over sequences (rows, steps, features). What backward wants of every step stands on a tape of
-# the op's own, between its forward and its backward pass. In a stream a program has a single step, and the op keeps the state
-# from one run to the next.
+# Recurrent: RNN, GRU and LSTM over sequences (rows, steps, features). What backward wants of every step stands on a
+# tape of the op's own, between its forward and its backward pass. In a stream a program has a single step, and the op
+# keeps the state from one run to the next.
 
 CELLS = {"rnn_tanh": FNN_RNN_TANH, "rnn_relu": FNN_RNN_RELU, "gru": FNN_GRU, "lstm": FNN_LSTM}
 
@@ -28,7 +28,7 @@ cdef inline real *gradient_of(Given given) noexcept nogil:
 
 
 cdef class Recurrent(Op):
-    """Attributes: cell; reverse; sequences; keeps_c: after its last row y has LSTM's c after the last step, one row more;
+    """Attributes: cell; reverse; sequences; keeps_c: behind its steps y has LSTM's c after the last one, a row more;
     reads: which inputs follow x, of "mask", "h" and "c"; stream."""
     kind = "recurrent"
     least_rows = 16              # share a pass over the recurrent weight in each step
@@ -70,7 +70,8 @@ cdef class Recurrent(Op):
         self.dims.row_y = self.y.shape[1]
         self.dims.cell = CELLS[b.attrs["cell"]]
         self.is_lstm = self.dims.cell == FNN_LSTM
-        self.dims.reverse, self.dims.sequences, self.keeps_c = b.attrs["reverse"], b.attrs["sequences"], b.attrs["keeps_c"]
+        self.dims.reverse, self.dims.sequences = b.attrs["reverse"], b.attrs["sequences"]
+        self.keeps_c = b.attrs["keeps_c"]
         self.dims.adds_dx, self.dims.adds_dw = self.x.adds, b.param_adds["weight"]
         self.dims.adds_dh0 = self.h is not None and self.h.adds
         self.dims.adds_dc0 = self.c is not None and self.c.adds
