@@ -1,6 +1,6 @@
 # Parts: a training step that takes its batch part by part, each forward and backward at once. What a part leaves for its
 # backward pass is still in a core's own cache then, and cores take parts of their own rather than a share of every op.
-# A step of the transformer with d = 64 of benchmarks/ on two threads: 5.8 ms op by op, 4.5 ms by parts (best of seven each, in turns).
+# A step of the transformer with d = 64 of benchmarks/ on two threads: 5.8 ms op by op, 4.5 ms by parts (best of seven).
 
 cdef class Parts(Op):
     """In the place of all ops of a batch; it leaves their gradients' mean, by the weights of the parts, in `grads`.
