@@ -116,6 +116,7 @@ typedef struct {
     real alpha;
     const real *x, *dy; /* x: the input of forward, what was saved of backward */
     real *y;            /* dx of backward */
+    real *slope;        /* the derivative, where it is wanted */
 } FN(activation_args);
 
 /* A walk for each activation, as the function must be a constant to be inlined. */
@@ -167,6 +168,49 @@ static void FN(activation_backward_range)(void *args, int64_t begin, int64_t end
     }
 }
 
+/* Forward and derivative in one walk: what the two have in common, such as an exponential, is worked out once. */
+ALWAYS_INLINE void FN(slope_walk)(int64_t n, const FN(activation_args) *a, int64_t begin, FN(map1_op) forward,
+                                  FN(map2_op) backward, const int from_output)
+{
+    const real *x = a->x + begin;
+    real *y = a->y + begin, *slope = a->slope + begin;
+    vec alpha = v_set1(a->alpha), one = v_set1(1);
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) {
+        vec v = v_load(x + i), f = forward(v, alpha);
+        v_store(y + i, f);
+        v_store(slope + i, backward(from_output ? f : v, one, alpha));
+    }
+    if (i < n) {
+        vmask m = mask_first(n - i);
+        vec v = v_load_mask(x + i, m), f = forward(v, alpha);
+        v_store_mask(y + i, m, f);
+        v_store_mask(slope + i, m, backward(from_output ? f : v, one, alpha));
+    }
+}
+
+static void FN(activation_slope_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(activation_args) *a = args;
+    (void)chunk;
+    switch ((fnn_activation)a->kind) {
+#define ROW(NAME, name, from_output)                                                                                 \
+    case FNN_##NAME:                                                                                                 \
+        FN(slope_walk)(end - begin, a, begin, FN(name##_forward), FN(name##_backward), from_output);                 \
+        break;
+        FNN_ACTIVATIONS(ROW)
+#undef ROW
+    case FNN_ACTIVATION_COUNT: break;
+    }
+}
+
+static void FN(activation_slope)(const fnn_ctx *cx, int32_t kind, double alpha, int64_t n, const real *x, real *y,
+                                 real *slope)
+{
+    FN(activation_args) a = {.kind = kind, .alpha = (real)alpha, .x = x, .y = y, .slope = slope};
+    FN(for_items)(cx, n, 1, FN(activation_slope_range), &a);
+}
+
 static void FN(activation_forward)(const fnn_ctx *cx, int32_t kind, double alpha, int64_t n, const real *x, real *y)
 {
     FN(activation_args) a = {.kind = kind, .alpha = (real)alpha, .x = x, .y = y};
@@ -176,6 +220,6 @@ static void FN(activation_forward)(const fnn_ctx *cx, int32_t kind, double alpha
 static void FN(activation_backward)(const fnn_ctx *cx, int32_t kind, double alpha, int64_t n, const real *saved,
                                     const real *dy, real *dx, int32_t accumulate)
 {
-    FN(activation_args) a = {kind, accumulate, (real)alpha, saved, dy, dx};
+    FN(activation_args) a = {.kind = kind, .accumulate = accumulate, .alpha = (real)alpha, .x = saved, .dy = dy, .y = dx};
     FN(for_items)(cx, n, 1, FN(activation_backward_range), &a);
 }

@@ -89,26 +89,39 @@ typedef struct {
     real top[BLOCK], sum[BLOCK], shrink[BLOCK];
 } FN(softmax_state);
 
+/* The largest score of the keys that are seen: of whole vectors, and of a part or under a mask. */
+ALWAYS_INLINE real FN(largest_score)(int64_t seen, const real *mask, const real *s)
+{
+    vec top = v_set1(-(real)INFINITY);
+    int64_t j = 0;
+    for (; !mask && j + VL <= seen; j += VL) top = v_max(top, v_load(s + j));
+    for (; j < seen; j += VL)
+        top = v_max(top, v_select(FN(allowed)(seen, mask, j), v_load(s + j), v_set1(-(real)INFINITY)));
+    return v_reduce_max(top);
+}
+
 /* Scores of query i of the block to exp(score - largest), 0 where a key is not allowed. */
 ALWAYS_INLINE void FN(softmax_query)(const FN(attention) *job, const FN(attention_block) *b, int64_t i, real *s,
                                      FN(softmax_state) *state)
 {
     const int64_t seen = FN(keys_seen)(job, b, i);
     const real *mask = FN(key_mask)(job, b);
-    const vec scale = v_set1(job->scale);
-    vec top = v_set1(-(real)INFINITY), sum = v_zero();
-    for (int64_t j = 0; j < seen; j += VL) {
-        vmask m = FN(allowed)(seen, mask, j);
-        top = v_max(top, v_select(m, v_load(s + j), v_set1(-(real)INFINITY)));
+    const real before = state->top[i], found = FN(largest_score)(seen, mask, s) * job->scale;
+    const real largest = found > before ? found : before;
+    const vec scale = v_set1(job->scale), shift = v_set1(-largest);
+    vec sum = v_zero();
+    int64_t j = 0;
+    for (; !mask && j + VL <= seen; j += VL) {
+        vec p = FN(v_exp)(v_fma(v_load(s + j), scale, shift));
+        v_store(s + j, p);
+        sum = v_add(sum, p);
     }
-    real largest = v_reduce_max(top) * job->scale, before = state->top[i];
-    if (!(largest > before)) largest = before;
-    const vec shift = v_set1(-largest);
-    for (int64_t j = 0; j < b->keys; j += VL) {
+    for (; j < seen; j += VL) {
         vec p = v_keep(FN(allowed)(seen, mask, j), FN(v_exp)(v_fma(v_load(s + j), scale, shift)));
         v_store(s + j, p);
         sum = v_add(sum, p);
     }
+    for (; j < b->keys; j += VL) v_store(s + j, v_zero());
     state->shrink[i] = before - largest;
     state->top[i] = largest;
     state->sum[i] = v_reduce_add(sum);
@@ -172,10 +185,16 @@ ALWAYS_INLINE void FN(softmax_query_back)(const FN(attention) *job, const FN(att
     const int64_t seen = FN(keys_seen)(job, b, i);
     const real *mask = FN(key_mask)(job, b);
     const vec scale = v_set1(job->scale), shift = v_set1(-log_sum), dy_y = v_set1(mean);
-    for (int64_t j = 0; j < b->keys; j += VL) {
-        vec p = v_keep(FN(allowed)(seen, mask, j), FN(v_exp)(v_fma(v_load(s + j), scale, shift)));
+    int64_t j = 0;
+    for (; j < seen; j += VL) {
+        vec p = FN(v_exp)(v_fma(v_load(s + j), scale, shift));
+        if (mask || j + VL > seen) p = v_keep(FN(allowed)(seen, mask, j), p);
         v_store(s + j, p);
         v_store(ds + j, v_mul(v_mul(p, v_sub(v_load(ds + j), dy_y)), scale));
+    }
+    for (; j < b->keys; j += VL) {
+        v_store(s + j, v_zero());
+        v_store(ds + j, v_zero());
     }
 }
 

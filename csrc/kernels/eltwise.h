@@ -14,6 +14,7 @@ ALWAYS_INLINE vec FN(erf_op)(vec x, vec c) { return (void)c, FN(v_erf)(x); }
 ALWAYS_INLINE vec FN(scale_op)(vec x, vec c) { return v_mul(x, c); }
 ALWAYS_INLINE vec FN(clip_op)(vec x, vec c) { return v_min(c, v_max(v_neg(c), x)); }
 ALWAYS_INLINE vec FN(add_op)(vec a, vec b, vec c) { return (void)c, v_add(a, b); }
+ALWAYS_INLINE vec FN(mul_op)(vec a, vec b, vec c) { return (void)c, v_mul(a, b); }
 ALWAYS_INLINE vec FN(axpy_op)(vec a, vec b, vec c) { return v_fma(c, a, b); }
 
 /* name_range: one chunk of y = op(a) or y = op(a, b), as the pool calls it. */
@@ -41,7 +42,21 @@ RANGE1(verf, FN(erf_op))
 RANGE1(scale, FN(scale_op))
 RANGE1(clip, FN(clip_op))
 RANGE2(add, FN(add_op))
+RANGE2(mul, FN(mul_op))
 RANGE2(axpy, FN(axpy_op))
+
+static void FN(mul_add_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(eltwise) *e = args;
+    int64_t i = begin;
+    (void)chunk;
+    for (; i + VL <= end; i += VL) v_store(e->y + i, v_fma(v_load(e->a + i), v_load(e->b + i), v_load(e->y + i)));
+    if (i < end) {
+        vmask m = mask_first(end - i);
+        vec sum = v_fma(v_load_mask(e->a + i, m), v_load_mask(e->b + i, m), v_load_mask(e->y + i, m));
+        v_store_mask(e->y + i, m, sum);
+    }
+}
 
 static void FN(vexp)(const fnn_ctx *cx, int64_t n, const real *x, real *y)
 {
@@ -74,6 +89,11 @@ static void FN(clip)(const fnn_ctx *cx, int64_t n, double limit, real *x)
 static void FN(add)(const fnn_ctx *cx, int64_t n, const real *a, const real *b, real *y)
 {
     FN(for_items)(cx, n, 1, FN(add_range), &(FN(eltwise)){a, b, y, 0});
+}
+static void FN(mul)(const fnn_ctx *cx, int64_t n, const real *a, const real *b, real *y, int32_t accumulate)
+{
+    FN(eltwise) e = {a, b, y, 0};
+    FN(for_items)(cx, n, 1, accumulate ? FN(mul_add_range) : FN(mul_range), &e);
 }
 static void FN(axpy)(const fnn_ctx *cx, int64_t n, double factor, const real *x, real *y)
 {

@@ -5,6 +5,7 @@
 
 static void one(problem *q) { q->length[0] = q->n; }
 static void two(problem *q) { q->length[0] = q->length[1] = q->n; }
+static void all(problem *q) { for (int i = 0; i < BUFFERS; i++) q->length[i] = q->n; }
 static void three(problem *q) { q->length[0] = q->length[1] = q->length[2] = q->n; }
 
 /* ---- simple arithmetic; a variant of 1 works in place --------------------------------------------------------- */
@@ -34,6 +35,13 @@ static void ref_combine(problem *q)
         if (q->variant > 0) q->w[0][i] += -1.5L * q->w[1][i];
         if (q->variant > 1) q->w[0][i] += (long double)(real)0.7 * q->w[2][i];
     }
+}
+/* variant: 2 for accumulate, 1 for in place */
+static void run_mul(problem *q) { q->k->mul(q->cx, q->n, q->b[0], q->b[2], q->b[q->variant % 2 ? 0 : 1], q->variant / 2); }
+static void ref_mul(problem *q)
+{
+    long double *y = q->w[q->variant % 2 ? 0 : 1];
+    for (int64_t i = 0; i < q->n; i++) y[i] = q->w[0][i] * q->w[2][i] + (q->variant / 2 ? y[i] : 0);
 }
 static void run_clip(problem *q) { q->k->clip(q->cx, q->n, 1.5, q->b[0]); }
 static void ref_clip(problem *q)
@@ -119,6 +127,24 @@ static void ref_gelu(problem *q)
     for (int64_t i = 0; i < q->n; i++) q->w[q->variant % 2 ? 0 : 1][i] = activation(FNN_GELU, q->w[0][i]);
 }
 
+/* Forward with the derivative gives what forward and backward give, where dy is 1. */
+static void run_slope(problem *q)
+{
+    for (int64_t i = 0; i < q->n; i++) q->b[5][i] = 1;
+    q->k->activation_slope(q->cx, q->variant, alpha, q->n, q->b[0], q->b[1], q->b[2]);
+    q->k->activation_forward(q->cx, q->variant, alpha, q->n, q->b[0], q->b[3]);
+    const real *saved = q->b[q->variant == FNN_SILU || q->variant == FNN_GELU ? 0 : 3];
+    q->k->activation_backward(q->cx, q->variant, alpha, q->n, saved, q->b[5], q->b[4], 0);
+}
+static void ref_slope(problem *q)
+{
+    for (int64_t i = 0; i < q->n; i++) {
+        q->w[1][i] = q->w[3][i] = q->b[3][i];
+        q->w[2][i] = q->w[4][i] = q->b[4][i];
+        q->w[5][i] = 1;
+    }
+}
+
 /* Outputs that the activation can have, or inputs for those whose derivative asks for them. */
 static void fill_backward(problem *q)
 {
@@ -196,6 +222,8 @@ static const test_case cases[] = {
     {"copy_2d", MATRIX, 4, strided, NULL, run_copy_2d, ref_copy_2d, 0.5, 0, 0},
     {"gather_rows", MATRIX, 1, two, NULL, run_gather, ref_gather, 0, 0, 0},
     {"scatter_rows", MATRIX, 1, two, NULL, run_scatter, ref_scatter, 0, 0, 0},
+    {"mul", FLAT, 4, three, NULL, run_mul, ref_mul, 2, 8, 0},
+    {"activation_slope", FLAT, FNN_ACTIVATION_COUNT, all, fill_activation, run_slope, ref_slope, 1, 0, 0},
 };
 
 SUITE(eltwise) { run_cases(cases, COUNT(cases)); }

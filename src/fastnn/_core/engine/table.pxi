@@ -50,6 +50,7 @@ cdef extern from "precision.h":
         void (*recurrent_forward)(const fnn_ctx *, const fnn_recurrent *, const real *x, const real *w, const real *u, const real *bias, const real *rbias, const real *h0, const real *c0, const real *mask, real *y, real *c_last, real *tape) noexcept nogil
         void (*recurrent_backward)(const fnn_ctx *, const fnn_recurrent *, const real *x, const real *w, const real *u, const real *mask, real *tape, const real *dy, const real *dc_last, real *dx, real *dw, real *du, real *dbias, real *drbias, real *dh0, real *dc0) noexcept nogil
         void (*activation_forward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *x, real *y) noexcept nogil
+        void (*activation_slope)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *x, real *y, real *slope) noexcept nogil
         void (*activation_backward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *saved, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*softmax_forward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *y) noexcept nogil
         void (*softmax_backward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *y, const real *dy, real *dx, int32_t accumulate) noexcept nogil
@@ -72,6 +73,7 @@ cdef extern from "precision.h":
         void (*copy)(const fnn_ctx *, int64_t n, const real *x, real *y) noexcept nogil
         void (*scale)(const fnn_ctx *, int64_t n, double factor, real *x) noexcept nogil
         void (*add)(const fnn_ctx *, int64_t n, const real *a, const real *b, real *y) noexcept nogil
+        void (*mul)(const fnn_ctx *, int64_t n, const real *a, const real *b, real *y, int32_t accumulate) noexcept nogil
         void (*axpy)(const fnn_ctx *, int64_t n, double factor, const real *x, real *y) noexcept nogil
         void (*combine)(const fnn_ctx *, int64_t n, int64_t count, const double *factors, const real *const *x, real *y) noexcept nogil
         void (*clip)(const fnn_ctx *, int64_t n, double limit, real *x) noexcept nogil
