@@ -37,7 +37,11 @@ def networks() -> list[fnn.Network]:
     graph = fnn.Network(inputs=[a, b], outputs=outputs, loss=["mse", fnn.losses.Huber(2.0)], seed=0)
     images = fnn.Network([fnn.Conv2D(4, (3, 3), stride=2, padding="same"), fnn.MaxPool2D(2, stride=1), fnn.Flatten()])
     sequences = fnn.Network([fnn.Conv1D(4, 3, padding=1, groups=2), fnn.AvgPool1D(2), fnn.GlobalMaxPool1D()])
-    assert images.layers and sequences.layers
+    blocks = fnn.TransformerBlock(2, 8, causal=True, dropout=0.1, pre_norm=False)
+    text = [fnn.Embedding(9, 4, weight_init="uniform"), fnn.PositionalEmbedding(kind="sinusoidal"), blocks]
+    attention = fnn.MultiHeadAttention(2, causal=True, use_bias=False)
+    tokens = fnn.Network([*text, fnn.RMSNorm(), attention, fnn.LayerNorm(1e-6)])
+    assert images.layers and sequences.layers and tokens.layers
     sgd = fnn.SGD(0.1, momentum=0.9, nesterov=True)
     single = fnn.Network(fnn.Dense(1), loss=squared_error, optimizer=sgd, metrics=offset)
     return [sequence, graph, single]

@@ -44,6 +44,34 @@ def test_the_first_of_equal_values_takes_the_gradient():
     assert gradient_through(fnn.GlobalMaxPool2D(), image).tolist() == [[0, 0, 1, 0], [0, 0, 0, 0]]
 
 
+def test_the_mean_of_sequences_of_different_lengths():
+    """Each over its own steps, as it is alone; so are the gradients."""
+    rng = np.random.default_rng(0)
+    X, y = [rng.standard_normal((n, 3)) for n in (4, 1, 5, 2)], rng.standard_normal((4, 2))
+    layers = [fnn.Dense(7, "tanh"), fnn.GlobalAvgPool1D(), fnn.Dense(2)]
+    net = fnn.Network(layers, input_shape=(5, 3), dtype="float64", seed=0)
+    alone = [net.predict(one[None])[0] for one in X]
+    np.testing.assert_allclose(net.predict(X), alone, rtol=1e-13)
+    parts = []
+    for one, target in zip(X, y, strict=True):
+        net.loss_and_gradients(one[None], target[None])
+        parts.append(net.grads.copy())
+    net.loss_and_gradients(X, y)
+    np.testing.assert_allclose(net.grads, np.mean(parts, axis=0), rtol=1e-11, atol=1e-14)
+
+
+def test_without_any_step_the_mean_is_0():
+    x, mask = fnn.Input((3, 2)), fnn.Input(3)
+    net = fnn.Network(inputs=[x, mask], outputs=fnn.GlobalAvgPool1D()(x, mask=mask))
+    assert net.predict([np.ones((2, 3, 2)), [[0, 0, 0], [1, 0, 1]]]).tolist() == [[0, 0], [1, 1]]
+
+
+def test_the_mean_over_all_steps_cannot_be_streamed():
+    net = fnn.Network([fnn.GlobalAvgPool1D()], input_shape=(3, 2))
+    with pytest.raises(fnn.ShapeError, match="takes the mean over all steps, so it cannot be streamed"):
+        net.stream()
+
+
 def test_windows_that_overlap_add_up():
     image = [[0.0, 3.0, 1.0, 3.0]]
     assert gradient_through(fnn.MaxPool2D((1, 2), stride=1), image).tolist() == [[0, 2, 0, 1]]

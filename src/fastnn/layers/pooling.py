@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import ShapeError
 from . import window
 from .base import Layer
 
@@ -176,6 +177,8 @@ class GlobalMaxPool2D(_GlobalPooling, Layer):
 class GlobalAvgPool1D(_GlobalPooling, Layer):
     """The mean of each channel over all of time: (time, channels) to (channels,).
 
+    Of sequences of different lengths, over the steps that each has.
+
     >>> import fastnn as fnn
     >>> net = fnn.Network([fnn.GlobalAvgPool1D()], input_shape=(3, 2))
     >>> net.predict([[[1, 5], [3, 0], [2, 1]]]).tolist()
@@ -183,6 +186,15 @@ class GlobalAvgPool1D(_GlobalPooling, Layer):
     """
 
     axes, op = 1, "mean_pool"
+    keeps_time = True
+
+    def plan(self, g, x):
+        if g.streaming:
+            raise ShapeError(f"{g.where()} takes the mean over all steps, so it cannot be streamed step by step")
+        if x.mask is None:
+            return super().plan(g, x)
+        window.expect_samples(g, x, self.axes)
+        return g.op("masked_mean", [x, x.mask], x.shape[1:])
 
 
 class GlobalAvgPool2D(_GlobalPooling, Layer):
