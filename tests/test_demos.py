@@ -12,7 +12,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn import _terminal, demo
-from fastnn.demo import digits, neuron, vending, xor
+from fastnn.demo import digits, neuron, transformer, vending, xor
 
 LADDER = ("neuron", "vending", "xor", "digits")  # the other demos have files of their own
 
@@ -232,12 +232,62 @@ def test_digits_times_are_measured(digits_figures):
     assert 0 < f.predictor_seconds < 1e-3 and 0 < f.predict_seconds < 1e-3
 
 
+# ---- transformer -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def transformer_figures():
+    return transformer.compute(verbose=0)
+
+
+def test_transformer_learns_to_foretell_text_it_has_not_seen(transformer_figures):
+    bits = transformer_figures.test_bits
+    assert len(bits) == transformer.ROUNDS
+    assert transformer_figures.frequency_bits > 4.5 > bits[0] > bits[4] + 0.5 > bits[-1] + 0.5
+    assert bits[-1] < 2.2
+
+
+def test_transformer_writes_the_characters_of_the_text(transformer_figures):
+    sample = transformer_figures.sample
+    assert sample.startswith(transformer.PROMPT)
+    assert len(sample) == len(transformer.PROMPT) + transformer.WRITTEN
+    assert set(sample) <= set(transformer.documentation())
+
+
+def test_transformer_never_trains_on_characters_of_the_test():
+    ids = np.arange(40 * transformer.STRETCH)  # each character is its own place
+    train_starts, test_starts = transformer.split(len(ids))
+    (X, y), (X_test, y_test) = transformer.windows(ids, train_starts), transformer.windows(ids, test_starts)
+    np.testing.assert_array_equal(y, X + 1)
+    assert not np.intersect1d([X[:, 0], y[:, -1]], np.union1d(X_test, y_test)).size
+    assert len(np.unique(y_test)) == y_test.size > 0.9 * len(ids) / transformer.HELD_OUT
+
+
+def test_transformer_draws_by_what_the_whole_text_foretells():
+    """A stream, begun anew from the second half when it is full, against predictions of all that it holds."""
+    alphabet, length = list("abcdefg"), transformer.LENGTH
+    anew = length // 2 + 1  # the character drawn when it was full comes after its second half
+    net = transformer.network(len(alphabet), seed=0)
+    net.params[:] *= 3  # far from uniform
+    written = transformer.write(net, alphabet, "ab", 2 * length, seed=1)
+    rng, text = np.random.default_rng(1), "ab"
+    while len(text) < len(written):
+        times = max(0, -(-(len(text) - length) // anew))  # that it began anew
+        seen = [alphabet.index(character) for character in text[times * anew :]]
+        p = net.predict([seen])[0, -1].astype(np.float64) ** (1 / transformer.TEMPERATURE)
+        text += alphabet[rng.choice(len(p), p=p / p.sum())]
+    assert text == written
+
+
 # ---- what is printed and drawn ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def all_figures(neuron_figures, vending_figures, xor_figures, digits_figures):
-    return {"neuron": neuron_figures, "vending": vending_figures, "xor": xor_figures, "digits": digits_figures}
+def all_figures(neuron_figures, vending_figures, xor_figures, digits_figures, transformer_figures):
+    return {
+        "neuron": neuron_figures, "vending": vending_figures, "xor": xor_figures, "digits": digits_figures,
+        "transformer": transformer_figures,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", LADDER)
@@ -249,6 +299,7 @@ def test_report_fits_a_terminal(all_figures, name):
     ("neuron", ["weight 1.8000  bias 32.0000", "37 C = 98.6 F"]),
     ("vending", ["671.58 at w = 0.50", "w = 0.24, error   5.18", "w = 0.2395", "from 5.18 to 1.25.", "fit warns"]),
     ("xor", ["tanh", "sigmoid", "relu", "of 20 seeds"]),
+    ("transformer", ["1,500 steps for 4", "Held-out text: 1.", "the characters' frequencies alone: 4."]),
     ("digits", ["2,700 steps for 2,410 parameters", "has not seen: 9", "60 of 2,700"]),
 ])  # fmt: skip
 def test_report_says_the_figures(all_figures, name, expected):

@@ -18,7 +18,7 @@ from ..benchmark.report import duration
 INTRODUCTION = "A transformer reads Python's documentation, character by character, and then writes some."
 SIZE = (9.5, 4)
 LENGTH, UNITS, HEADS, BLOCKS = 64, 128, 4, 2
-ROUNDS, STEPS, BATCH_SIZE, LEARNING_RATE = 25, 100, 32, 3e-3
+ROUNDS, STEPS, BATCH_SIZE, LEARNING_RATE = 15, 100, 32, 3e-3
 STRETCH, HELD_OUT = 4096, 20  # every 20th stretch of so many characters is held out
 TEMPERATURE, WRITTEN, PROMPT = 0.7, 480, "The "
 
@@ -166,7 +166,7 @@ def shown(sample: str, style: _terminal.Style, width: int = 76) -> list[str]:
     """Return a text as lines of at most `width` characters, which the style's terminal can show."""
     if not style.braille:
         sample = sample.encode("ascii", "replace").decode()
-    return [line[i : i + width] for line in sample.split("\n") for i in range(0, max(len(line), 1), width)]
+    return [line[i : i + width].rstrip() for line in sample.split("\n") for i in range(0, max(len(line), 1), width)]
 
 
 def draw(figures: Figures, figure) -> None:
