@@ -110,6 +110,50 @@ def test_recurrent_by_hand():
     np.testing.assert_allclose(y.ravel(), np.tanh([1, 2, 3]))
 
 
+@pytest.mark.parametrize("centered", [False, True])
+def test_row_norm(centered, rng):
+    x, dy = rng.standard_normal((2, 3, 5)), rng.standard_normal((2, 3, 5))
+    w, b = rng.standard_normal(5), rng.standard_normal(5)
+    options = {"epsilon": 0.01, "centered": centered}
+    dx, dw, db = reference.row_norm_backward(dy, x, w, **options)
+    for got, of in [(dx, x), (dw, w), (db, b)] if centered else [(dx, x), (dw, w)]:
+        assert_gradient(got, lambda: (dy * reference.row_norm_forward(x, w, b, **options)).sum(), of)
+
+
+def test_row_norm_by_hand():
+    x, one, two = np.array([[1.0, 5.0]]), np.ones(2), np.full(2, 2.0)
+    assert reference.row_norm_forward(x, two, one, epsilon=0.0, centered=True).tolist() == [[-1, 3]]
+    assert reference.row_norm_forward(x, one, epsilon=3.0, centered=False).tolist() == [[0.25, 1.25]]
+
+
+def test_embedding(rng):
+    ids, table, dy = np.array([[1, 3], [3, 0]]), rng.standard_normal((5, 2)), rng.standard_normal((2, 2, 2))
+    dtable = reference.embedding_backward(dy, ids, table)
+    assert_gradient(dtable, lambda: (dy * reference.embedding_forward(ids, table)).sum(), table)
+    np.testing.assert_allclose(reference.sinusoids(2, 3)[1], [math.sin(1), math.cos(1), math.sin(10000 ** (-2 / 3))])
+
+
+MASK = np.array([[1.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]])  # the second row sees nothing
+
+
+@pytest.mark.parametrize(("causal", "mask"), [(False, None), (True, None), (False, MASK), (True, MASK)])
+def test_attention(causal, mask, rng):
+    q, k, v, dy = (rng.standard_normal((2, 4, 6)) for _ in range(4))
+    options = {"heads": 3, "causal": causal, "mask": mask}
+    gradients = reference.attention_backward(dy, q, k, v, **options)
+    for got, of in zip(gradients, [q, k, v], strict=True):
+        assert_gradient(got, lambda: (dy * reference.attention_forward(q, k, v, **options)).sum(), of)
+
+
+def test_attention_by_hand():
+    """One head of size 1: the keys' scores are q k; a causal query sees those up to its own."""
+    q, k, v = (np.array(x, dtype=float).reshape(1, 2, 1) for x in ([1, 1], [0, math.log(3)], [4, 8]))
+    assert reference.attention_forward(q, k, v, 1).ravel().tolist() == pytest.approx([7, 7])
+    assert reference.attention_forward(q, k, v, 1, causal=True).ravel().tolist() == pytest.approx([4, 7])
+    masked = reference.attention_forward(q, k, v, 1, causal=True, mask=np.array([[0, 1]]))
+    assert masked.ravel().tolist() == pytest.approx([0, 8])
+
+
 def test_windows_by_hand():
     x = np.arange(1.0, 5.0).reshape(1, 1, 4, 1)
     w = np.array([1.0, 10.0, 100.0]).reshape(1, 3, 1, 1)
