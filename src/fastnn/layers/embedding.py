@@ -71,7 +71,7 @@ class PositionalEmbedding(Layer):
         ShapeError: samples are not (steps, units); a sequence or stream is longer than the learned positions.
 
     >>> import fastnn as fnn
-    >>> net = fnn.Network([fnn.PositionalEmbedding("sinusoidal")], input_shape=(2, 2))
+    >>> net = fnn.Network([fnn.PositionalEmbedding("sinusoidal")], input_shape=(2, 2), dtype="float64")
     >>> net.predict([[[0.0, 0.0], [0.0, 0.0]]]).round(3).tolist()
     [[[0.0, 1.0], [0.841, 0.54]]]
     """

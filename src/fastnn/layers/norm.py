@@ -61,7 +61,7 @@ class RMSNorm(_RowNorm, Layer):
         ValueError, TypeError: epsilon is out of range.
 
     >>> import fastnn as fnn
-    >>> net = fnn.Network([fnn.RMSNorm()], input_shape=2)
+    >>> net = fnn.Network([fnn.RMSNorm()], input_shape=2, dtype="float64")
     >>> net.predict([[1.0, 7.0]]).round(3).tolist()
     [[0.2, 1.4]]
     """
