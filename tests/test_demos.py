@@ -15,6 +15,7 @@ from fastnn import _terminal, demo
 from fastnn.demo import digits, neuron, transformer, vending, xor
 
 LADDER = ("neuron", "vending", "xor", "digits")  # the other demos have files of their own
+from fastnn.demo import cnn, digits, dropout, neuron, vending, xor
 
 
 def lines(module, figures, style=_terminal.ASCII):
@@ -277,6 +278,78 @@ def test_transformer_draws_by_what_the_whole_text_foretells():
         p = net.predict([seen])[0, -1].astype(np.float64) ** (1 / transformer.TEMPERATURE)
         text += alphabet[rng.choice(len(p), p=p / p.sum())]
     assert text == written
+# ---- cnn -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cnn_figures():
+    return cnn.compute(verbose=0)
+
+
+def test_cnn_reads_what_it_has_not_seen(cnn_figures):
+    f = cnn_figures
+    assert f.train_size + f.test_size == 1797 and f.test_size == 360
+    assert f.accuracy >= 0.985
+    assert f.accuracy == pytest.approx(f.history["val_accuracy"][-1])
+    assert f.dense_accuracy >= 0.97
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_cnn_reads_from_other_seeds(seed):
+    X, y, X_test, y_test = digits.split(seed)
+    net = cnn.network(seed)
+    cnn.train(net, X, y, verbose=0)
+    assert net.evaluate(X_test, y_test)["accuracy"] >= 0.985
+
+
+def test_cnn_shows_what_the_filters_answer(cnn_figures):
+    """The answers are the filters, slid over the image; both are shown scaled to their largest."""
+    f = cnn_figures
+    assert f.filters.shape == (cnn.FILTERS, 5, 5) and f.answers.shape == (cnn.FILTERS, 8, 8)
+    assert np.abs(f.filters).max(axis=(1, 2)) == pytest.approx(np.ones(cnn.FILTERS))
+    X, y, X_test, _ = digits.split(0)
+    net = cnn.network(0)
+    cnn.train(net, X, y, verbose=0)
+    weight, bias = (net.get_weights()[f"layers.1.{role}"] for role in ("weight", "bias"))
+    image = np.pad(X_test[0].reshape(8, 8), 2)
+    windows = np.lib.stride_tricks.sliding_window_view(image, (5, 5))
+    answers = np.maximum(np.einsum("ijab,abf->fij", windows, weight[:, :, 0]) + bias[:, None, None], 0)
+    np.testing.assert_allclose(f.answers, answers / answers.max(), atol=1e-5)
+    np.testing.assert_allclose(f.filters[3] * np.abs(weight[..., 3]).max(), weight[:, :, 0, 3], rtol=1e-6)
+
+
+# ---- dropout ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def dropout_figures():
+    return dropout.compute()
+
+
+def test_dropout_narrows_the_gap(dropout_figures):
+    plain, with_dropout = dropout_figures.without, dropout_figures.with_dropout
+    assert dropout_figures.parameters > 500 * dropout.SAMPLES
+    assert plain.gap > 0.4
+    assert with_dropout.gap < plain.gap / 3
+    assert with_dropout.test_loss[-1] < plain.test_loss[-1] - 0.05
+    assert with_dropout.test_accuracy[-1] > plain.test_accuracy[-1] + 0.02
+
+
+def test_dropout_keeps_it_from_learning_by_heart(dropout_figures):
+    plain, with_dropout = dropout_figures.without, dropout_figures.with_dropout
+    assert 0.1 * dropout.SAMPLES < dropout_figures.wrong < dropout.WRONG * dropout.SAMPLES
+    assert plain.accuracy[-1] == plain.wrong_learned == 1.0
+    assert with_dropout.wrong_learned < 0.6
+    # without dropout the test loss has its best behind it
+    assert plain.test_loss[-1] > min(plain.test_loss) + 0.08
+    assert with_dropout.test_loss[-1] < min(with_dropout.test_loss) + 0.05
+
+
+def test_dropout_narrows_the_gap_from_other_seeds():
+    for seed in (1, 2):
+        f = dropout.compute(seed)
+        assert f.with_dropout.gap < f.without.gap / 3
+        assert f.with_dropout.test_accuracy[-1] > f.without.test_accuracy[-1] + 0.02
 
 
 # ---- what is printed and drawn ---------------------------------------------------------------------------------------
@@ -287,6 +360,10 @@ def all_figures(neuron_figures, vending_figures, xor_figures, digits_figures, tr
     return {
         "neuron": neuron_figures, "vending": vending_figures, "xor": xor_figures, "digits": digits_figures,
         "transformer": transformer_figures,
+def all_figures(neuron_figures, vending_figures, xor_figures, digits_figures, cnn_figures, dropout_figures):
+    return {
+        "neuron": neuron_figures, "vending": vending_figures, "xor": xor_figures, "digits": digits_figures,
+        "cnn": cnn_figures, "dropout": dropout_figures,
     }  # fmt: skip
 
 
@@ -300,6 +377,8 @@ def test_report_fits_a_terminal(all_figures, name):
     ("vending", ["671.58 at w = 0.50", "w = 0.24, error   5.18", "w = 0.2395", "from 5.18 to 1.25.", "fit warns"]),
     ("xor", ["tanh", "sigmoid", "relu", "of 20 seeds"]),
     ("transformer", ["1,500 steps for 4", "Held-out text: 1.", "the characters' frequencies alone: 4."]),
+    ("cnn", ["for 37,282 parameters", "has not seen: 99", "The 12 filters"]),
+    ("dropout", ["88 of them with a wrong label, for 301,066", "gap between the two", "has learned 100% by"]),
     ("digits", ["2,700 steps for 2,410 parameters", "has not seen: 9", "60 of 2,700"]),
 ])  # fmt: skip
 def test_report_says_the_figures(all_figures, name, expected):

@@ -14,7 +14,7 @@ from importlib import import_module
 
 from ..errors import unknown_name
 
-NAMES = ("digits", "forecast", "lstm", "neuron", "rnn", "transformer", "vending", "xor")  # the first is the default
+NAMES = ("digits", "cnn", "dropout", "forecast", "lstm", "neuron", "rnn", "transformer", "vending", "xor")  # the first is the default
 
 
 def load(name: str):
