@@ -70,7 +70,8 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     c->planar = w->channels == 1 && w->stride_x == 1 && !c->direct;
     c->depthwise = d->groups > 1 && d->groups == d->filters && d->groups == w->channels;
     int64_t strip = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);
-    strip = FN(least)(strip, FN(parts_of)(c->total, 8)); /* a single image has strips for several threads */
+    int64_t strips = FN(least)(8, c->total / CONV_LEAST_POSITIONS); /* a single image has them for several threads: 64 */
+    strip = FN(least)(strip, FN(parts_of)(c->total, strips < 1 ? 1 : strips)); /* positions are 32 32 and not 24 24 16 */
     if (strip < CONV_LEAST_POSITIONS) strip = CONV_LEAST_POSITIONS;
     c->strip = strip - strip % (strip > w->out_width ? w->out_width : 12); /* whole rows, or whole tiles */
     int64_t sums = c->size * d->filters, parts = FN(least)(CONV_PARTS, c->total / CONV_PART_POSITIONS);

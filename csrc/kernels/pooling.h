@@ -8,6 +8,7 @@ typedef struct {
     const real *x, *y, *dy;
     real *out;           /* y of forward, dx of backward */
     int adds, clears; /* backward: dx is added to; dx is cleared first */
+    int rectify;      /* max: y is not below 0 */
 } FN(pooling);
 
 /* What a window at one output position sees: its taps, its corner in x, and the value's place in y. */
@@ -45,6 +46,7 @@ ALWAYS_INLINE void FN(max_pool_place)(const FN(pooling) *job, const FN(pool) *p,
         for (int64_t a = p->y.from; a < p->y.end; a++)
             for (int64_t b = p->x.from; b < p->x.end; b++)
                 largest = FN(larger)(largest, v_load_mask(x + a * line + b * channels, m));
+        if (job->rectify) largest = v_max(v_zero(), largest);
         v_store_mask(job->out + p->at + j, m, largest);
     }
 }
@@ -70,13 +72,14 @@ ALWAYS_INLINE void FN(mean_pool_place)(const FN(pooling) *job, const FN(pool) *p
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */
 
-/* The first value that equals the largest takes what is left of dy. */
+/* The first value that equals the largest takes what is left of dy. Where y was raised to 0, nothing is left to take. */
 ALWAYS_INLINE void FN(max_pool_place_back)(const FN(pooling) *job, const FN(pool) *p, const int adds)
 {
     const int64_t channels = job->w->channels, line = job->w->width * channels;
     for (int64_t j = 0; j < channels; j += VL) {
         vmask m = mask_first(FN(least)(VL, channels - j));
         vec y = v_load_mask(job->y + p->at + j, m), left = v_load_mask(job->dy + p->at + j, m);
+        if (job->rectify) left = v_keep(v_lt(v_zero(), y), left);
         for (int64_t a = p->y.from; a < p->y.end; a++)
             for (int64_t b = p->x.from; b < p->x.end; b++) {
                 int64_t at = p->corner + a * line + b * channels + j;
@@ -158,9 +161,9 @@ ALWAYS_INLINE void FN(pool_forward)(const fnn_ctx *cx, FN(pooling) *job, FN(rang
     FN(for_items)(cx, w->rows * w->out_height, w->out_width * taps * w->channels, body, job);
 }
 
-static void FN(max_pool_forward)(const fnn_ctx *cx, const fnn_window *d, const real *x, real *y)
+static void FN(max_pool_forward)(const fnn_ctx *cx, const fnn_window *d, int32_t rectify, const real *x, real *y)
 {
-    FN(pool_forward)(cx, &(FN(pooling)){.w = d, .x = x, .out = y}, FN(max_pool_range));
+    FN(pool_forward)(cx, &(FN(pooling)){.w = d, .x = x, .out = y, .rectify = rectify}, FN(max_pool_range));
 }
 
 static void FN(mean_pool_forward)(const fnn_ctx *cx, const fnn_window *d, const real *x, real *y)
@@ -177,11 +180,11 @@ static FN(pooling) FN(pool_backward)(const fnn_window *w, int32_t accumulate)
     return (FN(pooling)){.w = w, .adds = adds, .clears = adds && !accumulate};
 }
 
-static void FN(max_pool_backward)(const fnn_ctx *cx, const fnn_window *d, const real *x, const real *y, const real *dy,
-                                  real *dx, int32_t accumulate)
+static void FN(max_pool_backward)(const fnn_ctx *cx, const fnn_window *d, int32_t rectify, const real *x, const real *y,
+                                  const real *dy, real *dx, int32_t accumulate)
 {
     FN(pooling) job = FN(pool_backward)(d, accumulate);
-    job.x = x, job.y = y, job.dy = dy, job.out = dx;
+    job.rectify = rectify, job.x = x, job.y = y, job.dy = dy, job.out = dx;
     FN(for_items)(cx, d->rows, FN(image_size)(d), FN(max_pool_back_range), &job);
 }
 

@@ -5,7 +5,7 @@
 typedef struct {
     const fnn_target *target;
     fnn_window w;
-    int threads, accumulate;
+    int threads, accumulate, rectify;
     int64_t size_x, size_y;
     real *x, *y, *dy, *dx;
 } problem_pool;
@@ -68,7 +68,7 @@ static void check(problem_pool *q, int mean)
     long double *dx = calloc((size_t)q->size_x + 1, sizeof *dx), *size = calloc((size_t)q->size_x + 1, sizeof *size);
     for (int64_t i = 0; i < q->size_x && q->accumulate; i++) size[i] = fabsl(dx[i] = q->dx[i]);
     if (mean) k->mean_pool_forward(&cx, &q->w, q->x, q->y);
-    else k->max_pool_forward(&cx, &q->w, q->x, q->y);
+    else k->max_pool_forward(&cx, &q->w, q->rectify, q->x, q->y);
     for (int64_t i = 0; i < q->size_y; i++) {
         int64_t count = seen(&q->w, i, at), first = 0;
         long double total = 0, magnitude = 0;
@@ -76,19 +76,20 @@ static void check(problem_pool *q, int mean)
             total += q->x[at[j]], magnitude += fabsl((long double)q->x[at[j]]);
             if (q->x[at[j]] > q->x[at[first]]) first = j;
         }
-        long double want = mean ? total / count : q->x[at[first]];
+        int rectified = !mean && q->rectify && q->x[at[first]] <= 0;
+        long double want = mean ? total / count : rectified ? 0 : q->x[at[first]];
         if (fabsl(q->y[i] - want) > (mean ? 10 * EPSILON * magnitude : 0)) {
             complain(q, what, i, q->y[i], want);
             break;
         }
         for (int64_t j = 0; j < count; j++)
-            if (mean || j == first) {
+            if (mean || (j == first && !rectified)) {
                 long double share = mean ? (long double)q->dy[i] / count : q->dy[i];
                 dx[at[j]] += share, size[at[j]] += fabsl(share);
             }
     }
     if (mean) k->mean_pool_backward(&cx, &q->w, q->dy, q->dx, q->accumulate);
-    else k->max_pool_backward(&cx, &q->w, q->x, q->y, q->dy, q->dx, q->accumulate);
+    else k->max_pool_backward(&cx, &q->w, q->rectify, q->x, q->y, q->dy, q->dx, q->accumulate);
     for (int64_t i = 0; i < q->size_x; i++)
         if (fabsl(q->dx[i] - dx[i]) > 20 * EPSILON * size[i]) {
             complain(q, mean ? "mean_pool_backward" : "max_pool_backward", i, q->dx[i], dx[i]);
@@ -105,6 +106,7 @@ static void test_random(const fnn_target *target)
         set_up(&q, target, random_window(i % 50 ? 3 : 90, 6, i % 7 ? 6 : 40), i % 3 == 0);
         q.accumulate = (int)below(2);
         q.threads = 1 + (int)below(3);
+        q.rectify = (int)below(2);
         check(&q, i % 2);
     }
 }
@@ -118,8 +120,10 @@ static void test_not_a_number(const fnn_target *target)
                         .kernel_height = 2, .kernel_width = 2, .stride_y = 2, .stride_x = 2, .dilation_y = 1, .dilation_x = 1};
         real x[4] = {1, (real)INFINITY, 3, -2}, y = 0;
         x[at] = (real)NAN;
-        TABLE(target)->max_pool_forward(&cx, &w, x, &y);
-        CHECK(isnan(y), "max_pool f%d %s: NaN at %d gives %g", REAL_BITS, target->name, at, (double)y);
+        for (int rectify = 0; rectify < 2; rectify++) {
+            TABLE(target)->max_pool_forward(&cx, &w, rectify, x, &y);
+            CHECK(isnan(y), "max_pool f%d %s: NaN at %d gives %g", REAL_BITS, target->name, at, (double)y);
+        }
     }
 }
 
@@ -140,8 +144,8 @@ static void test_threads(const fnn_target *target)
                 k->mean_pool_forward(&cx, &w, q.x, q.y);
                 k->mean_pool_backward(&cx, &w, q.dy, q.dx, 0);
             } else {
-                k->max_pool_forward(&cx, &w, q.x, q.y);
-                k->max_pool_backward(&cx, &w, q.x, q.y, q.dy, q.dx, 0);
+                k->max_pool_forward(&cx, &w, 0, q.x, q.y);
+                k->max_pool_backward(&cx, &w, 0, q.x, q.y, q.dy, q.dx, 0);
             }
             if (threads == 1) memcpy(first_y, q.y, bytes_y), memcpy(first_dx, q.dx, bytes_x);
             CHECK(!memcmp(first_y, q.y, bytes_y) && !memcmp(first_dx, q.dx, bytes_x),

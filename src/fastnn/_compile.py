@@ -9,9 +9,10 @@ Modes
 Training and prediction differ in their ops (dropout is absent from prediction), never by a flag in an op.
 
 Rules that hold here and nowhere else: a softmax or sigmoid before its own loss is left out and the loss works on
-logits; an activation that only one dense or conv op feeds is fused into it, in training where its derivative follows
-from the output; the first writer of a gradient stores and later ones add; the optimizer's rule for a large weight is
-fused into the op that makes its gradient, where nothing else has to see that gradient.
+logits; relu before max pooling goes into the pooling; an activation that only one dense or conv op feeds is fused into
+it, in training where its derivative follows from the output; the first writer of a gradient stores and later ones add;
+the optimizer's rule for a large weight is fused into the op that makes its gradient, where nothing else has to see that
+gradient.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ def compile_program(
     plan = _Plan(graph, memory.engine, training)
     ends = _add_ends(plan, mode, heads, weighted, record)
     plan.prune(keep=graph.outputs if mode == "predictor" else ())
+    plan.pool_before_relu(keep=graph.outputs)
     plan.fuse()
     if not training:
         _fold.fold_norms(plan, batch, memory.dtype)
@@ -230,12 +232,40 @@ class _Plan:
                 wanted.update(self.root(value) for value in node.inputs)
         self.nodes = kept[::-1]
 
-    def fuse(self):
-        """Joins an activation to the op that feeds it and nobody else, where that op can apply it."""
-        readers: dict[Value, int] = {}
+    def readers(self) -> dict[Value, list[OpRecord]]:
+        """Who reads each value, once for each time."""
+        readers: dict[Value, list[OpRecord]] = {}
         for node in self.nodes:
             for value in node.inputs:
-                readers[self.root(value)] = readers.get(self.root(value), 0) + 1
+                readers.setdefault(self.root(value), []).append(node)
+        return readers
+
+    def pool_before_relu(self, keep):
+        """Takes a relu that only max pooling reads into the pooling, since max(relu(x)) = relu(max(x)).
+
+        The gradient is the same, too: relu hands it on to the largest value where that is above 0. A pass over the
+        larger array is gone, forward and back.
+        """
+        readers, shown = self.readers(), {self.root(value) for value in keep}
+        joined: dict[OpRecord, OpRecord | None] = {}
+        for node in self.nodes:
+            if node.activation != "relu" or node.kind != "activation" or self.root(node.output) in shown:
+                continue
+            pool, *others = readers[self.root(node.output)]
+            if pool.kind == "max_pool" and not others:
+                joined[node] = None
+                joined[pool] = pool.changed(attrs={**pool.attrs, "rectify": True})
+        for node in (node for node, replaced in joined.items() if replaced is None):
+            self.same[self.root(node.output)] = node.inputs[0]
+        self._replace(joined)
+
+    def _replace(self, joined):
+        """Puts other ops in the place of some; None leaves one out."""
+        self.nodes = [joined.get(node, node) for node in self.nodes if joined.get(node, node) is not None]
+
+    def fuse(self):
+        """Joins an activation to the op that feeds it and nobody else, where that op can apply it."""
+        readers = self.readers()
         producer = {self.root(node.output): node for node in self.nodes if self.ops[node.kind].fuses_activation}
         joined: dict[OpRecord, OpRecord | None] = {}
         for node in self.nodes:
@@ -244,22 +274,16 @@ class _Plan:
             source = self.root(node.inputs[0])
             maker = producer.get(source)
             from_output = self.activations[node.attrs["activation"]][1]
-            if maker is None or readers[source] != 1 or (self.training and not from_output):
+            if maker is None or len(readers[source]) != 1 or (self.training and not from_output):
                 continue
             output = Value(maker.output.shape, base=node.output)  # a Reshape may stand between the two
-            attrs = {**maker.attrs, **node.attrs}
-            joined[maker] = OpRecord(
-                maker.kind, maker.inputs, output, maker.params, maker.state, attrs, maker.where, maker.number
-            )
+            joined[maker] = maker.changed(output=output, attrs={**maker.attrs, **node.attrs})
             joined[node] = None
-        self.nodes = [joined.get(node, node) for node in self.nodes if joined.get(node, node) is not None]
+        self._replace(joined)
 
     def open_windows(self):
         """Lets feeds leave the batch in the caller's array where all who read it can take it from there."""
-        readers: dict[Value, list] = {}
-        for node in self.nodes:
-            for value in node.inputs:
-                readers.setdefault(self.root(value), []).append(node)
+        readers = self.readers()
         self.windows = {
             self.root(node.output): node
             for node in self.nodes

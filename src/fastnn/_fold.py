@@ -35,17 +35,14 @@ class Derived:
 
 def fold_norms(plan, batch, dtype):
     """Replaces the normalizations of a prediction plan for batches of `batch` rows."""
-    readers: dict[Value, int] = {}
-    for node in plan.nodes:
-        for value in node.inputs:
-            readers[plan.root(value)] = readers.get(plan.root(value), 0) + 1
+    readers = plan.readers()
     shown = {plan.root(value) for value in plan.graph.outputs}
     makers: dict[Value, int] = {}  # where in `nodes` the last op stands that wrote a value
     nodes: list[OpRecord] = []
     for node in plan.nodes:
         if node.kind == "batch_norm":
             source = plan.root(node.inputs[0])
-            alone = readers[source] == 1 and source not in shown and source in makers
+            alone = len(readers[source]) == 1 and source not in shown and source in makers
             if alone and _folds(plan, nodes[makers[source]], node, batch):
                 at = makers[source]
                 nodes[at : at + 1] = _folded(nodes[at], node, dtype)
@@ -81,9 +78,7 @@ def _folded(maker, norm, dtype) -> list[OpRecord]:
     fold = OpRecord("fold", (), None, {**norm.params, **inner}, norm.state, attrs, norm.where, norm.number)
     activation = {key: norm.attrs[key] for key in ("activation", "alpha") if key in norm.attrs}
     output = Value(maker.output.shape, base=norm.output)
-    record = OpRecord(
-        maker.kind, maker.inputs, output, made, maker.state, {**maker.attrs, **activation}, maker.where, maker.number
-    )
+    record = maker.changed(output=output, params=made, attrs={**maker.attrs, **activation})
     return [fold, record]
 
 
@@ -92,4 +87,4 @@ def _applied(plan, norm, in_place) -> OpRecord:
     output = norm.output
     if in_place:
         plan.same[plan.root(output)] = output = norm.inputs[0]
-    return OpRecord("scale_shift", norm.inputs, output, norm.params, norm.state, norm.attrs, norm.where, norm.number)
+    return norm.changed(kind="scale_shift", output=output)

@@ -69,6 +69,10 @@ class OpRecord:
         self.params, self.state, self.attrs = params or {}, state or {}, attrs or {}
         self.where, self.number = where, number
 
+    def changed(self, **fields) -> OpRecord:
+        """The same with other values for some fields."""
+        return OpRecord(**{name: getattr(self, name) for name in self.__slots__} | fields)
+
     @property
     def activation(self) -> str:
         """The name of the activation that ends this op, "" where none does."""

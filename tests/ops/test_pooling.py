@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference
+import reference_network
 
 import fastnn as fnn
 
@@ -132,3 +133,62 @@ def test_wrong_arguments():
         fnn.AvgPool2D(0)
     with pytest.raises(ValueError, match="stride must be a positive integer"):
         fnn.MaxPool1D(2, stride=0)
+
+
+# ---- relu before max pooling, which takes it in ----------------------------------------------------------------------
+
+
+def rectified(windows, shape=(5, 6, 3), **options):
+    """A convolution with relu, max pooling, and the same where a second reader of relu's output keeps it there."""
+    x = fnn.Input(shape)
+    found = fnn.Conv2D(4, 3, padding="same", activation="relu")(x)
+    pooled = fnn.Flatten()(windows(found))
+    plain = fnn.Network(inputs=x, outputs=fnn.Dense(2)(pooled), dtype="float64", seed=3, **options)
+    outputs = [fnn.Dense(2)(pooled), found]
+    return plain, fnn.Network(inputs=x, outputs=outputs, dtype="float64", seed=3, **options)
+
+
+def ops(net, mode):
+    heads = {"losses": net.losses, "targets": (("real", (2,)),)} if mode == "gradient" else {}
+    taken = net._state.take(mode, 4, **heads)
+    net._state.give(taken)
+    return [node.kind for node in taken[1]._plan.nodes if node.kind in ("conv", "activation", "max_pool")], taken[
+        1
+    ]._plan
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"stride": 1}, {"stride": 3}, {"padding": "same", "stride": 2}, {"padding": 1}]
+)
+def test_pooling_takes_relu_in(options):
+    """The outputs are those of relu followed by pooling, bit for bit; the gradients are the specification's."""
+    net, twin = rectified(fnn.MaxPool2D(3, **options))
+    for mode in ("gradient", "predict"):
+        kinds, plan = ops(net, mode)
+        assert kinds == ["conv", "max_pool"]
+        attrs = {node.kind: node.attrs for node in plan.nodes}
+        assert attrs["max_pool"]["rectify"] and attrs["conv"].get("activation", "linear") == "linear"
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((7, 5, 6, 3)), rng.standard_normal((7, 2))
+    twin.set_weights(dict(zip(twin.get_weights(), net.get_weights().values(), strict=True)))
+    assert np.array_equal(net.predict(X), twin.predict(X)[0])
+    loss, gradients = net.loss_and_gradients(X, y)
+    expected_loss, expected = reference_network.loss_and_gradients(net, X, y)
+    assert loss == pytest.approx(expected_loss, rel=1e-12)
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(gradients[name], gradient, rtol=0, atol=1e-12 * np.abs(gradient).max(), err_msg=name)
+
+
+def test_relu_stays_where_others_read_it():
+    _, twin = rectified(fnn.MaxPool2D(2))
+    kinds, plan = ops(twin, "predict")
+    assert kinds == ["conv", "max_pool"]
+    assert not any("rectify" in node.attrs for node in plan.nodes)
+    assert (twin.predict(np.random.default_rng(0).standard_normal((7, 5, 6, 3)))[1] >= 0).all()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "leaky_relu"])
+def test_other_activations_stay_before_pooling(activation):
+    net = fnn.Network([fnn.Conv2D(2, 3, activation=activation), fnn.MaxPool2D(2)], input_shape=(6, 6, 1))
+    _, plan = ops(net, "predict")
+    assert not any("rectify" in node.attrs for node in plan.nodes)

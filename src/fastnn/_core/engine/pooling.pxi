@@ -12,18 +12,24 @@ cdef class Pool(Op):
 
 
 cdef class MaxPool(Pool):
+    """The largest value of a window; of a window of relu(x) with the attribute "rectify", for then relu need not exist."""
     kind = "max_pool"
     needs = "xy"
+    cdef bint rectify
+
+    def __init__(self, b):
+        Pool.__init__(self, b)
+        self.rectify = b.attrs.get("rectify", False)
 
     cdef void forward(self, Step *s) noexcept nogil:
         self.window.rows = s.rows
-        K.max_pool_forward(&s.cx, &self.window, &self.x[0, 0], &self.y[0, 0])
+        K.max_pool_forward(&s.cx, &self.window, self.rectify, &self.x[0, 0], &self.y[0, 0])
 
     cdef void backward(self, Step *s) noexcept nogil:
         self.window.rows = s.rows
         if self.has_dx:
-            K.max_pool_backward(&s.cx, &self.window, &self.x[0, 0], &self.y[0, 0], &self.dy[0, 0], &self.dx[0, 0],
-                                self.adds)
+            K.max_pool_backward(&s.cx, &self.window, self.rectify, &self.x[0, 0], &self.y[0, 0], &self.dy[0, 0],
+                                &self.dx[0, 0], self.adds)
 
 
 cdef class MeanPool(Pool):

@@ -37,8 +37,8 @@ cdef extern from "precision.h":
         void (*conv_scratch)(const fnn_ctx *, const fnn_conv *, size_t *bytes) noexcept nogil
         void (*conv_forward)(const fnn_ctx *, const fnn_conv *, const real *x, const real *w, const real *bias, real *y) noexcept nogil
         void (*conv_backward)(const fnn_ctx *, const fnn_conv *, const real *x, const real *w, const real *y, real *dy, real *dx, real *dw, real *dbias) noexcept nogil
-        void (*max_pool_forward)(const fnn_ctx *, const fnn_window *, const real *x, real *y) noexcept nogil
-        void (*max_pool_backward)(const fnn_ctx *, const fnn_window *, const real *x, const real *y, const real *dy, real *dx, int32_t accumulate) noexcept nogil
+        void (*max_pool_forward)(const fnn_ctx *, const fnn_window *, int32_t rectify, const real *x, real *y) noexcept nogil
+        void (*max_pool_backward)(const fnn_ctx *, const fnn_window *, int32_t rectify, const real *x, const real *y, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*mean_pool_forward)(const fnn_ctx *, const fnn_window *, const real *x, real *y) noexcept nogil
         void (*mean_pool_backward)(const fnn_ctx *, const fnn_window *, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*batch_norm_scratch)(const fnn_ctx *, const fnn_batch_norm *, size_t *bytes) noexcept nogil
