@@ -41,10 +41,28 @@ def networks() -> list[fnn.Network]:
     text = [fnn.Embedding(9, 4, weight_init="uniform"), fnn.PositionalEmbedding(kind="sinusoidal"), blocks]
     attention = fnn.MultiHeadAttention(2, causal=True, use_bias=False)
     tokens = fnn.Network([*text, fnn.RMSNorm(), attention, fnn.LayerNorm(1e-6)])
+    own = fnn.Network([fnn.BatchNorm(momentum=0.05, epsilon=1e-4), Scale(), Scale(2.0)], input_shape=3)
     assert images.layers and sequences.layers and tokens.layers
+    assert own.predict(np.ones((2, 3))).shape == (2, 3)
     sgd = fnn.SGD(0.1, momentum=0.9, nesterov=True)
     single = fnn.Network(fnn.Dense(1), loss=squared_error, optimizer=sgd, metrics=offset)
     return [sequence, graph, single]
+
+
+class Scale(fnn.PythonLayer):
+    """A layer of one's own."""
+
+    def __init__(self, start: float = 1.0) -> None:
+        self.start = start
+
+    def parameters(self, shape: tuple[int, ...]) -> dict[str, tuple[tuple[int, ...], fnn.initializers.Initializer]]:
+        return {"scale": (shape[-1:], fnn.initializers.Constant(self.start))}
+
+    def forward(self, x: NDArray[Any], scale: NDArray[Any]) -> Any:
+        return x * scale
+
+    def backward(self, dy: Any, x: Any, y: Any, scale: Any) -> tuple[Any, dict[str, Any]]:
+        return dy * scale, {"scale": (dy * x).sum(axis=0)}
 
 
 def squared_error(y: Any, p: Any) -> tuple[float, NDArray[Any]]:

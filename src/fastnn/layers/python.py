@@ -69,11 +69,13 @@ class PythonLayer(Layer, abstract=True):
             raise TypeError(f"{type(self).__name__} joins values and does not define output_shape(self, shapes)")
         return shape
 
-    def forward(self, x: Any, **parameters: Any) -> Any:
+    # Of any arguments, since a subclass names its own parameters.
+
+    def forward(self, *arrays: Any, **parameters: Any) -> Any:
         """The output (rows, *output_shape) for x (rows, *shape)."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward(self, x, **parameters)")
 
-    def backward(self, dy: Any, x: Any, y: Any, **parameters: Any) -> Any:
+    def backward(self, *arrays: Any, **parameters: Any) -> Any:
         """The gradients (dx, {name: gradient}) for dy, the gradient of y; dx alone if there are no parameters."""
         raise NotImplementedError(f"{type(self).__name__} does not define backward(self, dy, x, y, **parameters)")
 
