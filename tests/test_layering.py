@@ -29,7 +29,7 @@ SHELVES = [
     {"fastnn._threadpoolctl"},
     {"fastnn.callbacks", "fastnn.history"},
     {"fastnn._fit", "fastnn._predictor", "fastnn._stream"},
-    {"fastnn.network", "fastnn._typing"},
+    {"fastnn.network", "fastnn.serialize", "fastnn._typing"},
     {"fastnn", "fastnn._config_report"},
     {"fastnn.benchmark", "fastnn.demo"},
     {"fastnn.cli"},

@@ -7,6 +7,8 @@
 [[68.0]]
 """
 
+from typing import TYPE_CHECKING
+
 from . import datasets, initializers, layers, losses, metrics, optimizers
 from ._config_report import show_config
 from ._threadpoolctl import register_if_imported as _register_if_imported
@@ -53,6 +55,9 @@ from .metrics import Metric
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, RMSprop, Rprop
 
+if TYPE_CHECKING:
+    from .serialize import load
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -67,3 +72,15 @@ __all__ = [
 ]  # fmt: skip
 
 _register_if_imported()
+
+# What needs modules that not every program needs is imported when it is first asked for.
+_LATER = {"load": "serialize"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    return globals()[name]

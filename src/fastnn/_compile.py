@@ -18,6 +18,7 @@ gradient.
 from __future__ import annotations
 
 import os
+from threading import Lock
 
 import numpy as np
 
@@ -469,16 +470,25 @@ _MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os
 class Memory:
     """The flat vectors of a network: parameters, gradients, the optimizer's slots of the same layout; and state."""
 
-    __slots__ = ("graph", "dtype", "engine", "params", "grads", "slots", "state")
+    __slots__ = ("graph", "dtype", "engine", "params", "slots", "state", "_grads", "_lock")
 
     def __init__(self, graph, dtype):
         self.graph, self.dtype = graph, dtype
         self.engine = kernels.engine_of(dtype)
         _ensure_room(3 * graph.size * np.dtype(dtype).itemsize)  # parameters, gradients, at least one slot
         self.params = aligned_vector(graph.size, dtype)
-        self.grads = aligned_vector(graph.size, dtype)
+        self._grads = None
+        self._lock = Lock()
         self.slots: dict[str, np.ndarray] = {}
         self.state = aligned_vector(graph.state_size, dtype)
+
+    @property
+    def grads(self):
+        """Made when first needed: a network that only predicts has none."""
+        with self._lock:
+            if self._grads is None:
+                self._grads = aligned_vector(self.params.size, self.dtype)
+        return self._grads
 
     def initialize(self, seed):
         """Draws every parameter from its initializer; parameter i has a random stream of its own."""

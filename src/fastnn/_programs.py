@@ -22,15 +22,14 @@ PARALLEL_WORK = 1_000_000  # multiply-adds that are worth another thread: about 
 class State:
     """What a network has once its shapes are known: graph, memory, counters, and programs.
 
-    Parameters that no length shapes serve sequences (or images) of other lengths too: `graph_for` has their graph.
+    Parameters that no length shapes serve sequences (or images) of other lengths too: `graph_for` has their graph. They
+    are 0 until `memory.initialize` draws them, or those of a saved network are read into them.
     """
 
-    def __init__(self, structure, shapes, dtype, precision, seed):
-        self.structure = structure
-        self.graph = structure.plan(shapes)
-        self._graphs = {(shapes, ()): self.graph}
-        self.memory = _compile.Memory(self.graph, dtype)
-        self.memory.initialize(seed)
+    def __init__(self, structure, graph, dtype, precision, seed):
+        self.structure, self.graph = structure, graph
+        self._graphs = {(tuple(value.shape for value in graph.inputs), ()): graph}
+        self.memory = _compile.Memory(graph, dtype)
         self.precision, self.seed = precision, seed
         self.steps = 0  # optimizer steps so far
         self.epochs = 0  # epochs so far: each has an order of its own

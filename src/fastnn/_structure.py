@@ -30,13 +30,13 @@ class Structure:
         """The shapes of the inputs, where known from `Input` or given."""
         return (input_shape,) if self.inputs is None else tuple(node.shape for node in self.inputs)
 
-    def plan(self, shapes, padded=(), **options) -> Graph:
+    def plan(self, shapes, padded=(), graph=Graph, **options) -> Graph:
         """The graph for inputs of these shapes.
 
         padded: which inputs hold sequences of different lengths; each gets a mask, as one more input behind the others.
-        options: of Graph, to share the parameters of another one and to stream.
+        graph: the class of the graph; options: its arguments, to share the parameters of another one and to stream.
         """
-        g = Graph(**options)
+        g = graph(**options)
         masks = {i: Value(shapes[i][:1]) for i in padded}
         values = [g.input(shape, masks.get(i)) for i, shape in enumerate(shapes)]
         g.inputs.extend(masks.values())

@@ -227,6 +227,13 @@ class FromArray(Initializer):
     def __init__(self, values):
         self.values = np.array(numbers(values, "the initial array"))  # the caller's array may change later
 
+    @classmethod
+    def from_config(cls, config):
+        """Takes the array over instead of copying it: what is loaded must not need its memory twice."""
+        made = cls(())
+        made.values = numbers(config["values"], "the initial array")
+        return made
+
     def __call__(self, shape: tuple[int, ...], dtype: np.dtype[Any], key: tuple[int, int]) -> np.ndarray[Any, Any]:
         return np.array(weight(self.values, shape, dtype, name="the initial array"))
 

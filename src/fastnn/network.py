@@ -7,8 +7,8 @@ the order of things: check everything, then plan, then change the network, so th
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
-from threading import Lock
+from contextlib import contextmanager, nullcontext
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,6 +26,7 @@ from .optimizers import Optimizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from os import PathLike
 
     from numpy.typing import ArrayLike, DTypeLike
 
@@ -78,9 +79,16 @@ class Network:
         precision: str = "highest",
         seed: int | None = None,
     ) -> None:
-        self._structure = Structure(layers, inputs, outputs)
+        structure = Structure(layers, inputs, outputs)
         if outputs is not None and input_shape is not None:
             raise TypeError("input_shape belongs to a list of layers; with inputs= each Input has its shape")
+        self._configure(structure, loss, optimizer, metrics, input_shape, dtype, precision, seed)
+        if self.input_shape is not None or outputs is not None:
+            self.build(self.input_shape)
+
+    def _configure(self, structure, loss, optimizer, metrics, input_shape, dtype, precision, seed):
+        """Everything but the parameters, which are drawn by `build` or come from a snapshot."""
+        self._structure = structure
         self.dtype = _dtype(dtype)
         if precision not in PRECISIONS:
             raise unknown_name("precision", precision, PRECISIONS)
@@ -91,13 +99,11 @@ class Network:
         register_if_imported()
         self._state = None
         self._predictor = None
-        self._fitting = Lock()
+        self._training = _Training()
         self.loss = loss
         self.optimizer = optimizer
         self.metrics = metrics
         self.input_shape = None if input_shape is None else sample_shape(input_shape, "input_shape")
-        if self.input_shape is not None or outputs is not None:
-            self.build(self.input_shape)
 
     # ---- what it is made of ------------------------------------------------------------------------------------------
 
@@ -189,8 +195,10 @@ class Network:
 
     def _draft(self, shapes) -> _programs.State:
         """A state for these input shapes; the network is not changed."""
-        state = _programs.State(self._structure, shapes, self.dtype, self.precision, self._seed)
-        self._resolve_losses(state.graph, self._loss)
+        graph = self._structure.plan(shapes)
+        self._resolve_losses(graph, self._loss)
+        state = _programs.State(self._structure, graph, self.dtype, self.precision, self._seed)
+        state.memory.initialize(self._seed)
         return state
 
     def _commit(self, state):
@@ -353,7 +361,7 @@ class Network:
         return taken
 
     def _exclusively(self):
-        return _Exclusive(self._fitting)
+        return self._training
 
     # ---- use ---------------------------------------------------------------------------------------------------------
 
@@ -558,6 +566,46 @@ class Network:
         for name, array in checked.items():
             views[name][...] = array
 
+    # ---- saving ------------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | PathLike[str], *, custom: Mapping[str, Any] | None = None) -> None:
+        """Writes the network to one file in safetensors format, with the optimizer's state; `fnn.load` reads it.
+
+        A file that is there is replaced as if at once: after an error, a kill or a crash at any moment the old or the
+        new one is there, whole. Training goes on from it as from the network, to the bit; a callback may save too.
+
+        Args:
+            path: of the file; by custom it ends in .safetensors.
+            custom: {name: class or function} for layers, losses, activations and so on of your own, which a file cannot
+                hold; `load` needs the same.
+
+        Raises:
+            ValueError: a part cannot be saved, with its name; nothing is written then.
+            OSError: the file cannot be written; what was there is unchanged.
+            RuntimeError: another thread trains the network.
+
+        >>> import fastnn as fnn, os, tempfile
+        >>> net = fnn.Network([fnn.Dense(2)], input_shape=3, seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     net.save(os.path.join(folder, "model.safetensors"))
+        """
+        from .serialize import save
+
+        save(self, path, custom)
+
+    def __getstate__(self) -> dict[str, Any]:
+        from .serialize import snapshot
+
+        with self._training.paused():
+            return snapshot.take(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from .serialize import snapshot
+
+        snapshot.restore(self, state)
+
+    # ---- what is shown -----------------------------------------------------------------------------------------------
+
     def summary(self) -> str:
         """Prints a table of layers, shapes, parameters and multiply-adds, and returns it."""
         text = summary_table(self._built().graph)
@@ -572,18 +620,24 @@ class Network:
 PREDICTOR_ROWS = 16  # up to here `predict` goes the short way
 
 
-class _Exclusive:
+class _Training:
     """One training of a network at a time; a second one raises instead of racing."""
 
-    def __init__(self, lock):
-        self.lock = lock
+    def __init__(self):
+        self._lock, self._thread = Lock(), None
 
     def __enter__(self):
-        if not self.lock.acquire(blocking=False):
+        if not self._lock.acquire(blocking=False):
             raise RuntimeError("this network is in training: wait for its end, or train a network of your own")
+        self._thread = get_ident()
 
     def __exit__(self, *_):
-        self.lock.release()
+        self._thread = None
+        self._lock.release()
+
+    def paused(self):
+        """No step meanwhile: nothing trains, or the caller is a callback of the training, which waits for it."""
+        return nullcontext() if self._thread == get_ident() else self
 
 
 def _dtype(dtype):
