@@ -26,15 +26,16 @@ if TYPE_CHECKING:
 FORMAT, VERSION = "fastnn", 1
 _SLOT = "optimizer."
 _MOST_COUNTED = 2**62  # steps and epochs: what the engine counts stays below 2**63
+_LONGEST_MESSAGE = 500  # characters of what a file may make an error say
 _KEYS = {"structure", "settings", "random_seed", "built"}
 
 
 def save(net, path, custom=None):
     """Writes a network to a file; `Network.save` says what holds."""
-    encoder = Encoder(checked_custom(custom))
+    custom = checked_custom(custom)
     with net._training.paused():
-        shot = snapshot.take(net)
-        description, arrays = _describe(shot, encoder)
+        description, arrays = _describe(snapshot.take(net), Encoder(custom))
+        _check_readable(description, arrays, custom)
         metadata = {"format": FORMAT, "version": str(VERSION), "network": description}
         atomic.replace(path, lambda output: safetensors.write(metadata, arrays, output.put, output.put_at))
 
@@ -65,14 +66,18 @@ def load(path: str | PathLike[str], *, custom: dict[str, Any] | None = None) -> 
         status = os.fstat(stream.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ModelFileError(f"{os.fsdecode(path)} is not a file")
-        try:
-            return read(stream, status.st_size, custom)
-        except ModelFileError as error:
-            raise ModelFileError(f"{os.fsdecode(path)}: {error}") from error.__cause__
+        return read(stream, status.st_size, custom, os.fsdecode(path))
 
 
-def read(stream, size, custom) -> Network:
-    """The network in a stream of `size` bytes that can seek."""
+def read(stream, size, custom, name) -> Network:
+    """The network in a stream of `size` bytes that can seek; errors begin with `name`."""
+    try:
+        return _read(stream, size, custom)
+    except ModelFileError as error:
+        raise ModelFileError(f"{name}: {error!s:.{_LONGEST_MESSAGE}}") from error.__cause__
+
+
+def _read(stream, size, custom):
     reader = safetensors.Reader(stream, size)
     _check_format(reader.metadata)
     described = safetensors.parse_json(reader.metadata.get("network", ""))
@@ -86,7 +91,7 @@ def read(stream, size, custom) -> Network:
     except ModelFileError:
         raise
     except (MemoryError, Exception) as error:
-        raise ModelFileError(f"its layers make no network: {error!s:.300}") from error
+        raise ModelFileError(f"its layers make no network: {error}") from error
     return net
 
 
@@ -97,6 +102,14 @@ def _check_format(metadata):
     if version != str(VERSION):
         known = f"this is fastnn with versions up to {VERSION}"
         raise ModelFileError(f"it has version {version!r:.20} of the format, {known}; a later fastnn may read it")
+
+
+def _check_readable(description, arrays, custom):
+    """ValueError unless `load` will accept the description: its limits hold for what is written too."""
+    try:
+        _snapshot(safetensors.parse_json(description), Decoder(custom, arrays, lambda array: array), arrays)
+    except ModelFileError as error:
+        raise ValueError(f"the network cannot be saved: {error}") from error.__cause__
 
 
 # ---- snapshot to JSON and tensors -------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from .._config import Configured
 from ..errors import ModelFileError
 from . import safetensors
 
-MOST_PARTS = 4096  # layers, losses, calls and what they read in one file: each costs a few kilobytes once it is built
+MOST_PARTS = 8192  # layers, losses, calls and what they read in one file: each takes about a kilobyte once it is built
 MOST_ITEMS = 4096  # in a list
 MOST_LEVELS = 64  # of layers in layers
 _SCALARS = (bool, int, float, str, type(None))
@@ -157,7 +157,7 @@ class Decoder:
         try:
             return cls.from_config(arguments)
         except Exception as error:  # whatever a constructor says of arguments that it never gave itself
-            raise ModelFileError(f"{where}: {error!s:.300}") from error
+            raise ModelFileError(f"{where}: {error}") from error
 
     def _class(self, name, where):
         cls = self._known.get(name) if isinstance(name, str) else None

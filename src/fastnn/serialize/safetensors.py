@@ -25,15 +25,16 @@ _NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 _OPENING = b'{"__metadata__":{"checksum":"sha256:'
 _DIGITS = 64
 _DIGITS_AT = 8 + len(_OPENING)
-_LEAST = _DIGITS_AT + _DIGITS
+_LEAST = 8 + len("{}")
 _BLANK = "sha256:" + "0" * _DIGITS
 _BLOCK = 1 << 20
 _ALIGNMENT = 8  # of the tensors' bytes in the file, as the format asks
 
-# What JSON of untrusted origin may cost as Python objects: a container and a value are counted with what CPython takes
-# for them at most, measured with sys.getsizeof, so that a small file cannot ask for much.
-JSON_COST = 5 << 20
-_CONTAINER_COST, _VALUE_COST, _CHARACTER_COST = 250, 64, 4
+# What JSON of untrusted origin may cost as Python objects, so that a small file cannot ask for much. Containers and
+# values are counted with more than CPython takes for them (sys.getsizeof), characters with three copies of 4 bytes:
+# one that is not of the Basic Multilingual Plane makes all of its text as wide.
+JSON_COST = 12 << 20
+_CONTAINER_COST, _VALUE_COST, _CHARACTER_COST = 250, 64, 12
 _MOST_AXES = 32
 _INT64_MAX = 2**63 - 1
 
@@ -138,11 +139,11 @@ class Reader:
     def __init__(self, stream, size):
         self._stream = stream
         if size < _LEAST:
-            raise ModelFileError(f"it has {size} bytes, and the shortest model file has more")
+            raise ModelFileError(f"it has {size} bytes alone")
         length = int.from_bytes(self._read(8), "little")
         if length > size - 8:
             raise ModelFileError(f"its header of {length} bytes does not fit into {size} bytes; is it cut short?")
-        if length > JSON_COST:
+        if length > JSON_COST // _CHARACTER_COST:
             raise ModelFileError(f"its header has {length} bytes, too many")
         header = self._read(length)
         self._start = 8 + length

@@ -1,4 +1,4 @@
-"""What a network is at a moment, as plain parts: structure, settings, counters, arrays. Files, pickle and copies use it.
+"""What a network is at a moment, as plain parts: structure, settings, counters, arrays. Files, pickle, copies use it.
 
 A snapshot holds no programs, no locks and no graph: those are made again. Calls are numbered instead of nested, since
 graphs may be deeper than Python's stack. Its arrays are the network's own memory until somebody copies them.
