@@ -21,20 +21,20 @@ SETTINGS = ("loss", "optimizer", "metrics", "input_shape", "precision", "seed")
 
 
 class BoundedGraph(Graph):
-    """A graph that must have exactly the parameters and state that `arrays` has, so that it cannot outgrow them.
+    """A graph whose parameters and state must be of `shapes`, {name: shape}, so that it cannot outgrow them.
 
     Raises ModelFileError at the first that is missing or differs, before memory for anything is made.
     """
 
-    def __init__(self, arrays, **options):
+    def __init__(self, shapes, **options):
         super().__init__(**options)
-        self._arrays = arrays
+        self._shapes = shapes
 
     def _named(self, found, role, make):
         param = super()._named(found, role, make)
-        if param.name not in self._arrays:
+        saved = self._shapes.get(param.name)
+        if saved is None:
             raise ModelFileError(f"there is no {param.name}, which {self.where()} needs")
-        saved = self._arrays[param.name].shape
         if saved != param.shape:
             raise ModelFileError(f"{param.name} has shape {saved}, {self.where()} needs {param.shape}")
         return param
@@ -85,13 +85,14 @@ def restore(net, snapshot, fill=np.copyto):
 def _state(net, built, fill):
     """The state of a network, with the saved arrays; all of them are checked before memory is made."""
     weights, slots = built["weights"], built["slots"]
-    graph = net._structure.plan(built["shapes"], graph=partial(BoundedGraph, weights))
+    shapes = {name: saved.shape for name, saved in weights.items()}
+    graph = net._structure.plan(built["shapes"], graph=partial(BoundedGraph, shapes))
     unread = [name for name in weights if name not in graph.params and name not in graph.states]
     if unread:
         raise ModelFileError(f"{unread[0]} belongs to no layer")
     net._resolve_losses(graph, net.loss)
     _check_arrays(net, built, graph)
-    state = State(graph, net.dtype, net.precision, net._seed)
+    state = State(net._structure, graph, net.dtype, net.precision, net._seed)
     order = [name for name in weights if name in graph.params]
     for name, view in state.memory.named().items():
         fill(view, weights[name])
