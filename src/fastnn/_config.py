@@ -32,6 +32,7 @@ class Configured:
 
     name = ""
     family = ""
+    attributes: tuple[str, ...] = ()  # beside the arguments: what is set later and saved with the object
     known: dict[str, type[Any]] = {}
 
     def __init__(self) -> None:

@@ -21,7 +21,10 @@ def absolute(y, p):
 
 
 class Twice(fnn.Layer):
-    """A layer of one's own."""
+    """A layer of one's own, with an attribute that is no argument."""
+
+    attributes = ("mood",)
+    mood = "calm"
 
     def __init__(self, units=3):
         self.units = units

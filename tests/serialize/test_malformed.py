@@ -144,8 +144,10 @@ WEIGHT = ("header", "layers.0.weight")
         (("network", "more"), None, "network: expected built, random_seed, settings, structure"),
         (("network", "random_seed"), -1, "random_seed: expected a whole number"),
         (("network", "random_seed"), 0.5, "random_seed: expected a whole number"),
-        (("network", "built", "steps"), 2**63, "expected numbers of steps and epochs"),
-        (("network", "built", "epochs"), True, "expected numbers of steps and epochs"),
+        (("network", "built", "counters", "steps"), 2**63, "expected numbers of steps and epochs"),
+        (("network", "built", "counters", "epochs"), True, "expected numbers of steps and epochs"),
+        (("network", "built", "counters"), [], "expected numbers of steps and epochs"),
+        (("network", "built", "counters", "more"), 1, "expected counters steps, epochs"),
         (("network", "built", "shapes"), [], "expected shapes of the inputs"),
         (("network", "built", "shapes"), [[0]], "expected shapes of the inputs"),
         (("network", "built", "shapes"), [[4]], "layers.0.weight has shape (3, 2), layers.0 (Dense) needs (4, 2)"),
@@ -170,6 +172,8 @@ WEIGHT = ("header", "layers.0.weight")
         (("network", "structure", "layers", 0, "class"), "os.system", "there is no 'os.system'"),
         (("network", "structure", "layers", 0, "class"), ["x"], "there is no ['x']"),
         (("network", "structure", "layers", 0, "config"), [], "its arguments are not named"),
+        (("network", "structure", "layers", 0, "attributes"), {"plan": 1}, "layers.0 (Dense): expected attributes"),
+        (("network", "structure", "layers", 0, "attributes"), 1, "its arguments are not named"),
         (("network", "structure", "layers", 0, "config", "units"), 2**40, "layers.0 (Dense) needs (3, 1099511627776)"),
         (("network", "structure", "layers", 0, "config", "units"), 2**70, "layers.0 (Dense): units must be"),
         (("network", "structure", "layers", 0, "config", "units"), 0, "units must be a positive integer, got 0"),
@@ -298,7 +302,7 @@ def test_small_files_cost_little(bomb, tmp_path):
     header, network, _ = forge.parts((tmp_path / "a").read_bytes())
     structure = {"inputs": None, "calls": None, "outputs": None, **BOMBS[bomb]}
     shapes = structure["inputs"] or [[4]]
-    built = {"shapes": shapes, "steps": 0, "epochs": 0}
+    built = {"shapes": shapes, "counters": {"steps": 0, "epochs": 0}}
     data = forge.joined(header, {**network, "structure": structure, "built": built}, b"")
     assert len(data) < 2**20
     mutate.check(data)

@@ -184,8 +184,10 @@ def test_python_code_with_names(own, tmp_path):
         "swish": models.swish, "its derivative": models.swish_derivative, "zeros": np.zeros, "Twice": models.Twice,
         "absolute": models.absolute,
     }  # fmt: skip
+    net.layers[0].mood = "merry"
     again = saved(net, tmp_path / "a", custom=custom)
     assert again.layers == net.layers
+    assert own != "layer" or again.layers[0].mood == "merry"
     X = np.ones((3, 4), dtype="float32")
     assert np.array_equal(net.predict(X), again.predict(X))
     with pytest.raises(ModelFileError, match="not fastnn's; give it, fnn.load"):

@@ -11,6 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from .._programs import State
 from ..errors import ModelFileError
 from ..layers.base import Layer
 from ..losses import Loss
@@ -125,7 +126,7 @@ def _describe(shot, encoder):
         },
         "settings": {name: encoder.encode(value, name) for name, value in settings.items()},
         "random_seed": shot["random_seed"],
-        "built": built and {name: built[name] for name in ("shapes", "steps", "epochs")},
+        "built": built and {name: built[name] for name in ("shapes", "counters")},
     }
     arrays = {**encoder.arrays}
     if built:
@@ -203,12 +204,15 @@ def _built(described, entries, decoder):
         if tensors:
             raise ModelFileError(f"{next(iter(tensors))} belongs to nothing")
         return None
-    _expect(described, {"shapes", "steps", "epochs"}, "built")
+    _expect(described, {"shapes", "counters"}, "built")
     shapes = described["shapes"]
     if not isinstance(shapes, list) or not shapes or not all(_is_shape(shape) for shape in shapes):
         raise ModelFileError("built: expected shapes of the inputs")
-    if not _is_count(described["steps"], _MOST_COUNTED) or not _is_count(described["epochs"], _MOST_COUNTED):
+    counters = described["counters"]  # one that an earlier version did not count begins at 0
+    if not isinstance(counters, dict) or not all(_is_count(count, _MOST_COUNTED) for count in counters.values()):
         raise ModelFileError("built: expected numbers of steps and epochs")
+    if not counters.keys() <= set(State.COUNTERS):
+        raise ModelFileError(f"built: expected counters {', '.join(State.COUNTERS)}")
     slots = {name[len(_SLOT) :]: entry for name, entry in tensors.items() if name.startswith(_SLOT)}
     weights = {name: entry for name, entry in tensors.items() if not name.startswith(_SLOT)}
     return {**described, "shapes": [tuple(shape) for shape in shapes], "weights": weights, "slots": slots}

@@ -80,12 +80,18 @@ class Encoder:
     def _object(self, thing, where, level):
         cls = type(thing)
         where = where if where.endswith(")") else f"{where} ({cls.__name__})"
-        config = {name: self.encode(v, f"{where}: {name}", level + 1) for name, v in thing.config().items()}
+        described = {"config": self._values(thing.config(), where, level)}
+        if cls.attributes:
+            attributes = {name: getattr(thing, name) for name in cls.attributes}
+            described["attributes"] = self._values(attributes, where, level)
         if cls in self._known:
-            return {"class": f"{cls.family}.{cls.__name__}", "config": config}
+            return {"class": f"{cls.family}.{cls.__name__}", **described}
         if id(cls) in self._names:
-            return {"custom": self._names[id(cls)], "config": config}
+            return {"custom": self._names[id(cls)], **described}
         raise ValueError(self._refusal(where, "is a class of your own", cls.__name__))
+
+    def _values(self, values, where, level):
+        return {name: self.encode(value, f"{where}: {name}", level + 1) for name, value in values.items()}
 
     @staticmethod
     def _refusal(where, what, name):
@@ -125,13 +131,14 @@ class Decoder:
             return self._array(value["array"], where)
         if keys == {"custom"}:
             return self._own(value["custom"], where)
-        if keys == {"class", "config"}:
+        given = keys - {"attributes"}
+        if given == {"class", "config"}:
             cls = self._class(value["class"], where)
-        elif keys == {"custom", "config"}:
+        elif given == {"custom", "config"}:
             cls = self._own(value["custom"], where)
         else:
             raise ModelFileError(f"{where}: expected a class with its arguments, got {sorted(keys)!r:.80}")
-        return self._object(cls, value["config"], where, level)
+        return self._object(cls, value["config"], value.get("attributes", {}), where, level)
 
     def objects(self, values, base, where):
         """A list of descriptions as objects of the family `base`."""
@@ -146,18 +153,26 @@ class Decoder:
             raise ModelFileError(f"{where}: expected a {base.__name__}, got {type(found).__name__}")
         return found
 
-    def _object(self, cls, config, where, level):
+    def _object(self, cls, config, attributes, where, level):
         self.count(1)
         if not isinstance(cls, type) or not issubclass(cls, Configured):
             raise ModelFileError(f"{where}: {cls!r:.80} is not a class of layers, losses and their like")
-        if not isinstance(config, dict):
-            raise ModelFileError(f"{where} ({cls.__name__}): its arguments are not named")
         where = f"{where} ({cls.__name__})"
-        arguments = {name: self.decode(one, f"{where}: {name!r:.80}", level + 1) for name, one in config.items()}
+        config, attributes = (self._values(values, where, level) for values in (config, attributes))
+        if not attributes.keys() <= set(cls.attributes):
+            raise ModelFileError(f"{where}: expected attributes {', '.join(cls.attributes)}, got others")
         try:
-            return cls.from_config(arguments)
+            made = cls.from_config(config)
+            for name, value in attributes.items():
+                setattr(made, name, value)
+            return made
         except Exception as error:  # whatever a constructor says of arguments that it never gave itself
             raise ModelFileError(f"{where}: {error}") from error
+
+    def _values(self, values, where, level):
+        if not isinstance(values, dict):
+            raise ModelFileError(f"{where}: its arguments are not named")
+        return {name: self.decode(value, f"{where}: {name!r:.80}", level + 1) for name, value in values.items()}
 
     def _class(self, name, where):
         cls = self._known.get(name) if isinstance(name, str) else None

@@ -48,8 +48,7 @@ def take(net) -> dict:
     if state is not None:
         built = {
             "shapes": [value.shape for value in state.graph.inputs[: len(net._structure.shapes())]],
-            "steps": state.steps,
-            "epochs": state.epochs,
+            "counters": {name: getattr(state, name) for name in State.COUNTERS},
             "weights": state.memory.named(),
             "slots": dict(state.memory.slots),
         }
@@ -98,13 +97,14 @@ def _state(net, built, fill):
         fill(view, weights[name])
     for name, saved in slots.items():
         state.memory.slots[name] = _slot(graph, net.dtype, order, saved, fill)
-    state.steps, state.epochs = built["steps"], built["epochs"]
+    for name, count in built["counters"].items():
+        setattr(state, name, count)
     return state
 
 
 def _check_arrays(net, built, graph):
     rules = kernels.engine_of(net.dtype).OPTIMIZERS
-    _, known = rules.get(net.optimizer.update, (None, ()))
+    _, known = rules.get(getattr(net.optimizer, "update", ""), (None, ()))
     for name, saved in built["slots"].items():
         if name not in known:
             raise ModelFileError(f"optimizer.{name} is no slot of {type(net.optimizer).__name__}")
