@@ -30,6 +30,7 @@ SHELVES = [
     {"fastnn.callbacks", "fastnn.history"},
     {"fastnn._fit", "fastnn._predictor", "fastnn._stream"},
     {"fastnn.network", "fastnn.serialize", "fastnn._typing"},
+    {"fastnn.convert"},
     {"fastnn", "fastnn._config_report"},
     {"fastnn.benchmark", "fastnn.demo"},
     {"fastnn.cli"},

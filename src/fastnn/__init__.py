@@ -56,6 +56,7 @@ from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, RMSprop, Rprop
 
 if TYPE_CHECKING:
+    from .convert import from_keras, from_sklearn, from_torch
     from .serialize import load
 
 __version__ = "0.1.0"
@@ -74,7 +75,7 @@ __all__ = [
 _register_if_imported()
 
 # What needs modules that not every program needs is imported when it is first asked for.
-_LATER = {"load": "serialize"}
+_LATER = {"load": "serialize", "from_torch": "convert", "from_sklearn": "convert", "from_keras": "convert"}
 
 
 def __getattr__(name: str) -> object:
