@@ -68,8 +68,8 @@ __all__ = [
     "GlobalMaxPool2D", "History", "Input", "LambdaCallback", "Layer", "LayerNorm", "Loss", "MaxPool1D", "MaxPool2D",
     "Metric", "ModelFileError", "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer",
     "PositionalEmbedding", "PythonLayer", "RMSNorm", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError",
-    "TransformerBlock", "datasets", "initializers", "layers", "losses", "metrics", "optimizers",
-    "register_threadpoolctl", "show_config",
+    "TransformerBlock", "datasets", "from_keras", "from_sklearn", "from_torch", "initializers", "layers", "load",
+    "losses", "metrics", "optimizers", "register_threadpoolctl", "show_config",
 ]  # fmt: skip
 
 _register_if_imported()

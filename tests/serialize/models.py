@@ -66,6 +66,26 @@ def graph(dtype="float32", **options):
     return fnn.Network(inputs=[a, b], outputs=outputs, loss=["mse", None], dtype=dtype, seed=3, **options)
 
 
+def recurrent(dtype="float32", **options):
+    """Calls with a mask, with states handed from one layer to another, and with several results; running statistics."""
+    x, mask = fnn.Input((5, 3)), fnn.Input(5)
+    y, h, _ = fnn.LSTM(4, return_sequences=True, return_state=True)(x, mask=mask)
+    z = fnn.Bidirectional(fnn.GRU(4))(y, initial_state=[h, h])
+    net = fnn.Network(inputs=[x, mask], outputs=fnn.Dense(2)(fnn.BatchNorm()(z)), dtype=dtype, seed=5, **options)
+    assert net._state.graph.state_size
+    return net
+
+
+def tokens(dtype="float32", **options):
+    layers = [
+        fnn.Embedding(7, 4),
+        fnn.PositionalEmbedding(),
+        fnn.TransformerBlock(2, 6, causal=True, dropout=0.1),
+        fnn.Dense(7, "softmax"),
+    ]
+    return fnn.Network(layers, input_shape=6, dtype=dtype, seed=6, **options)
+
+
 def given_arrays(dtype="float32", **options):
     weight = np.arange(12.0).reshape(4, 3) / 10
     layers = [fnn.Dense(3, weight_init=weight, bias_init=fnn.initializers.Constant(0.5)), fnn.Dense(1)]
@@ -77,7 +97,15 @@ def unbuilt(dtype="float32", **options):
     return fnn.Network([fnn.Dense(3, "tanh"), fnn.Dense(2)], dtype=dtype, metrics="mae", **options)
 
 
-KINDS = {"sequence": sequence, "images": images, "graph": graph, "given_arrays": given_arrays, "unbuilt": unbuilt}
+KINDS = {
+    "sequence": sequence,
+    "images": images,
+    "graph": graph,
+    "given_arrays": given_arrays,
+    "unbuilt": unbuilt,
+    "recurrent": recurrent,
+    "tokens": tokens,
+}
 OPTIMIZERS = ["adam", "adamw", "rmsprop", "adagrad", "rprop", "sgd"]
 
 
@@ -85,13 +113,24 @@ def data(net, rows=50):
     """X and y that fit a network of KINDS: class ids where it ends with softmax, else reals."""
     rng = np.random.default_rng(0)
     graph = (net if net._state else copy.deepcopy(net).build(4))._state.graph
-    X = [rng.normal(size=(rows, *value.shape)) for value in graph.inputs]
+    X = [_input(value, rows, rng) for value in graph.inputs]
+    masks = {given.mask for op in graph.ops for given in op.inputs}
+    for i, value in enumerate(graph.inputs):
+        if value in masks:
+            X[i] = np.arange(value.size) < rng.integers(1, value.size + 1, (rows, 1))
     y = []
     for value in graph.outputs:
         last = graph.last_activation(value)
         classes = last is not None and last.activation == "softmax"
-        y.append(np.arange(rows) % value.shape[-1] if classes else rng.normal(size=(rows, *value.shape)))
+        ids = rng.integers(0, value.shape[-1], (rows, *value.shape[:-1]))
+        y.append(ids if classes else rng.normal(size=(rows, *value.shape)))
     return (X if len(X) > 1 else X[0]), (y if len(y) > 1 else y[0])
+
+
+def _input(value, rows, rng):
+    if value.kind == "ids":
+        return rng.integers(0, value.limit, (rows, *value.shape))
+    return rng.normal(size=(rows, *value.shape))
 
 
 def bits(net):

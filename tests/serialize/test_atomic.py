@@ -245,16 +245,19 @@ def test_an_error_of_the_writer_goes_through(old):
 
 
 def forked_saver(path, nets):
-    """A child that saves the networks in turns until it is killed."""
+    """A child that saves the networks in turns until it is killed, and a pipe that gets a byte after each."""
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         try:
             while True:
                 for net in nets:
                     net.save(path)
+                    os.write(writing, b".")
         finally:
             os._exit(1)
-    return child
+    os.close(writing)
+    return child, reading
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a forked child")
@@ -267,9 +270,12 @@ def test_a_child_that_saves_in_a_loop_is_killed(tmp_path):
     nets[0].save(path)
     seen = []
     for _ in range(KILLS):
-        child = forked_saver(path, nets)
-        time.sleep(rng.uniform(0, 0.03))
+        child, saved = forked_saver(path, nets)
+        for _ in range(rng.randrange(4)):
+            os.read(saved, 1)
+        time.sleep(rng.uniform(0, 0.005))
         os.kill(child, signal.SIGKILL)
+        os.close(saved)
         assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
         seen.append(whole.index(models.bits(fnn.load(path))))
         for litter in tmp_path.glob(".fastnn-*.tmp"):
