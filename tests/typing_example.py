@@ -3,6 +3,10 @@
 What mypy finds here is an annotation of the package that is missing or wrong.
 """
 
+import copy
+import pickle
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -125,6 +129,21 @@ def use(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> None:
     net.optimizer.learning_rate = 0.1
 
 
+def save(net: fnn.Network, folder: Path) -> None:
+    """Every way to keep a network, and to get one from elsewhere."""
+    net.save(folder / "net.safetensors")
+    net.save(str(folder / "net.safetensors"), custom={"squared_error": squared_error})
+    again: fnn.Network = fnn.load(folder / "net.safetensors", custom={"squared_error": squared_error})
+    copied: fnn.Network = pickle.loads(pickle.dumps(copy.deepcopy(again)))
+    theirs: fnn.Network = fnn.from_torch({"0.weight": np.ones((1, 2))}, [fnn.Dense(1, use_bias=False)], input_shape=2)
+    assert (copied.params == net.params).all() and theirs.params.size == 2
+    try:
+        fnn.from_keras([])
+        fnn.from_sklearn([])
+    except TypeError as error:
+        assert "Sequential" in str(error)
+
+
 def optimizers() -> list[fnn.Optimizer]:
     return [
         fnn.SGD(0.1, clip_norm=1.0), fnn.RMSprop(centered=True), fnn.Adagrad(initial_accumulator=0.1),
@@ -147,6 +166,8 @@ def main() -> None:
     net, graph, single = networks()
     history = train(net, X, y)
     use(net, X, y)
+    with TemporaryDirectory() as folder:
+        save(graph, Path(folder))
     graph.build()
     first, second = graph.predict([X[:, :4], X[:, 4:8]])
     assert first.shape == (100, 1) and second.shape == (100, 2)
