@@ -276,21 +276,27 @@ def nested(levels, width):
 
 
 BOMBS = {
-    "many layers": {"layers": [FLATTEN] * 4000},
-    "many activations": {"layers": [TANH] * 4000},
+    "many layers": {"layers": [FLATTEN] * 7000},
+    "many activations": {"layers": [TANH] * 6000},
     "deep layers": {"layers": [nested(60, 1)] * 30},
     "wide layers": {"layers": [nested(5, 4)]},
     "huge shape": {"layers": [{"class": "layer.Reshape", "config": {"shape": [2**62] * 4000}}]},
-    "one join of many": {"layers": [CONCAT], "inputs": [[4]], "calls": [[0, [0] * 4000, {}]], "outputs": [1]},
+    "one join of many": {"layers": [CONCAT], "inputs": [[4]], "calls": [[0, [0] * 8000, {}]], "outputs": [1]},
     "many joins": {
         "layers": [CONCAT], "inputs": [[1]], "calls": [[0, [i, i], {}] for i in range(2000)], "outputs": [2000],
+    },
+    "a table that is computed": {
+        "layers": [{"class": "layer.PositionalEmbedding", "config": {"kind": "sinusoidal"}}],
+        "inputs": [[2**20, 2**10]],
+        "calls": [[0, 0, {}]],
+        "outputs": [1],
     },
     "many inputs": {
         "layers": [CONCAT], "inputs": [[4]] * 3000, "calls": [[0, list(range(3000)), {}]], "outputs": [3000],
     },
     "many outputs": {
-        "layers": [TANH] * 1300, "inputs": [[4]], "calls": [[i, 0, {}] for i in range(1300)],
-        "outputs": list(range(1, 1301)),
+        "layers": [TANH] * 2000, "inputs": [[4]], "calls": [[i, 0, {}] for i in range(2000)],
+        "outputs": list(range(1, 2001)),
     },
 }  # fmt: skip
 

@@ -87,7 +87,7 @@ class PositionalEmbedding(Layer):
         g.expect_rank(x, 2, "sequences (steps, units)")
         steps, units = g.stream_length if g.streaming else x.shape[0], x.shape[1]
         if self.kind == "sinusoidal":
-            return g.op("positions", [x], x.shape, table=sinusoids(steps, units), stream=g.streaming)
+            return g.op("positions", [x], x.shape, table=_Sinusoids(steps, units), stream=g.streaming)
         known = g.known("weight")
         table = known or g.param("weight", (steps, units), initializers.Normal(0.0, 0.02))
         if steps > table.shape[0] or units != table.shape[1]:
@@ -97,6 +97,16 @@ class PositionalEmbedding(Layer):
                 'build the network for the longest, or take kind="sinusoidal"'
             )
         return g.op("positions", [x], x.shape, {"table": table}, stream=g.streaming)
+
+
+class _Sinusoids:
+    """The array of `sinusoids`, made when an op takes it: planning makes none, as nobody knows yet who asks for it."""
+
+    def __init__(self, steps, units):
+        self.steps, self.units = steps, units
+
+    def __array__(self, dtype=None, copy=None):
+        return sinusoids(self.steps, self.units).astype(dtype or np.float64, copy=False)
 
 
 def sinusoids(steps, units) -> np.ndarray:

@@ -130,12 +130,12 @@ class Decoder:
         if keys == {"array"}:
             return self._array(value["array"], where)
         if keys == {"custom"}:
-            return self._own(value["custom"], where)
+            return self._given(value["custom"], where)
         given = keys - {"attributes"}
         if given == {"class", "config"}:
             cls = self._class(value["class"], where)
         elif given == {"custom", "config"}:
-            cls = self._own(value["custom"], where)
+            cls = self._given(value["custom"], where)
         else:
             raise ModelFileError(f"{where}: expected a class with its arguments, got {sorted(keys)!r:.80}")
         return self._object(cls, value["config"], value.get("attributes", {}), where, level)
@@ -180,7 +180,7 @@ class Decoder:
             raise ModelFileError(f"{where}: there is no {name!r:.80} in this version of fastnn")
         return cls
 
-    def _own(self, name, where):
+    def _given(self, name, where):
         thing = self._custom.get(name) if isinstance(name, str) else None
         if thing is None:
             raise ModelFileError(f"{where}: {name!r:.80} is not fastnn's; give it, fnn.load(path, custom={{...: ...}})")
