@@ -1,49 +1,80 @@
-"""Optimizers: how a gradient, or the loss alone, moves the parameters. Configuration; the rules are kernels.
+"""Optimizers: how the gradient of a batch moves the parameters. Configuration; the rules are kernels.
 
 Definitions and defaults are PyTorch's where both exist. `slots` are vectors of the parameters' layout that the rule
 keeps.
-weight_decay, clip_norm and clip_value mean the same everywhere; `SGD` says what.
+weight_decay, clip_norm and clip_value mean the same everywhere; `SGD` says what. Optimizers that work on the loss over all
+the data are in `solvers`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ._config import Configured
 from ._data import fraction, non_negative, positive
+from .schedules import Schedule
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Optimizer(Configured, family="optimizer"):
-    """Base of the optimizers.
+    """Base of the optimizers: rules, which take a step for each batch, and solvers, which see the loss as a function."""
 
-    update: the engine's op; settings: its numbers. An optimizer whose `solver` is true sees whole epochs through
-    `epoch`.
+    solver = False
+
+
+class Rule(Optimizer):
+    """Base of those whose step follows from the gradient of a batch.
+
+    update: the engine's op; `settings` are its numbers.
     """
 
     update = ""
-    solver = False
     _reserved = {
         "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0, "beta1": 0.0, "beta2": 0.0, "epsilon": 0.0,
         "step_min": 0.0, "step_max": 0.0, "step": 0, "nesterov": False, "centered": False, "decoupled": False,
     }  # fmt: skip
 
+    @property
+    def learning_rate(self) -> Any:
+        """A number above 0, or a Schedule; what is set holds from the next step on."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float | Schedule) -> None:
+        self._learning_rate = value if isinstance(value, Schedule) else positive(value, "learning_rate")
+
     def _shared(self, learning_rate, weight_decay, clip_norm, clip_value):
-        self.learning_rate = positive(learning_rate, "learning_rate")
+        self.learning_rate = learning_rate
         self.weight_decay = non_negative(weight_decay, "weight_decay")
         self.clip_norm = None if clip_norm is None else positive(clip_norm, "clip_norm")
         self.clip_value = None if clip_value is None else positive(clip_value, "clip_value")
 
-    def settings(self) -> dict:
-        """The numbers of the rule, by the names of the engine's struct."""
+    def settings(self) -> dict[str, Any]:
+        """The numbers of the rule, by the names of the engine's struct; each step brings its own learning rate."""
         own = {name: value for name, value in self.config().items() if name in self._reserved}
-        return {**self._reserved, **own}
+        return {**self._reserved, **own, "learning_rate": 0.0}
 
-    def first_value(self, slot) -> float:
+    def first_value(self, slot: str) -> float:
         """What a slot is filled with before the first step."""
         return 0.0
 
+    def rates(self, step: int, epoch: int, epochs: int, steps: int) -> NDArray[np.float64]:
+        """The learning rates (epochs, steps), as `Schedule.rates` counts them."""
+        rate = self.learning_rate
+        if isinstance(rate, Schedule):
+            return rate.rates(step, epoch, epochs, steps)
+        return np.broadcast_to(np.float64(rate), (epochs, steps))
 
-class SGD(Optimizer):
+
+class SGD(Rule):
     """Gradient descent: v = momentum v + g; p -= learning_rate v, or with Nesterov p -= learning_rate (g + momentum v).
 
     Args:
-        learning_rate: above 0.
+        learning_rate: above 0, or a Schedule.
         momentum: in [0, 1).
         nesterov: needs a momentum.
         weight_decay: added to the gradient as weight_decay * p.
@@ -59,7 +90,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: float | Schedule = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         *,
@@ -74,13 +105,13 @@ class SGD(Optimizer):
             raise ValueError("nesterov: needs a momentum above 0")
 
 
-class RMSprop(Optimizer):
+class RMSprop(Rule):
     """s = alpha s + (1 - alpha) g^2; p -= learning_rate g / (sqrt(s) + epsilon) (Tieleman and Hinton 2012).
 
     With momentum the quotient feeds a velocity; centered subtracts the squared mean gradient from s (Graves 2013).
 
     Args:
-        learning_rate: above 0.
+        learning_rate: above 0, or a Schedule.
         alpha: in [0, 1), how much of s stays.
         epsilon: not below 0.
         momentum: in [0, 1).
@@ -96,7 +127,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: float | Schedule = 0.01,
         *,
         alpha: float = 0.99,
         epsilon: float = 1e-8,
@@ -116,11 +147,11 @@ class RMSprop(Optimizer):
         return {**super().settings(), "beta2": self.alpha}
 
 
-class Adagrad(Optimizer):
+class Adagrad(Rule):
     """s += g^2; p -= learning_rate g / (sqrt(s) + epsilon) (Duchi, Hazan and Singer 2011).
 
     Args:
-        learning_rate: above 0.
+        learning_rate: above 0, or a Schedule.
         initial_accumulator: what s starts from, not below 0.
         epsilon: not below 0.
         weight_decay, clip_norm, clip_value: as for SGD.
@@ -134,7 +165,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.01,
+        learning_rate: float | Schedule = 0.01,
         *,
         initial_accumulator: float = 0.0,
         epsilon: float = 1e-10,
@@ -150,12 +181,12 @@ class Adagrad(Optimizer):
         return self.initial_accumulator
 
 
-class Adam(Optimizer):
+class Adam(Rule):
     """m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
     p -= learning_rate m' / (sqrt(v') + epsilon), m' and v' being corrected for their start at 0 (Kingma and Ba 2015).
 
     Args:
-        learning_rate: above 0.
+        learning_rate: above 0, or a Schedule.
         beta1, beta2: in [0, 1), how much of m and of v stays.
         epsilon: not below 0.
         weight_decay, clip_norm, clip_value: as for SGD.
@@ -169,7 +200,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | Schedule = 0.001,
         *,
         beta1: float = 0.9,
         beta2: float = 0.999,
@@ -199,7 +230,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: float | Schedule = 0.001,
         *,
         beta1: float = 0.9,
         beta2: float = 0.999,
@@ -215,7 +246,7 @@ class AdamW(Adam):
         return {**super().settings(), "decoupled": True}
 
 
-class Rprop(Optimizer):
+class Rprop(Rule):
     """Each parameter has a step of its own, which grows while its gradient keeps its sign (Riedmiller and Braun 1993).
 
     Meant for full batches; the sign of the gradient alone is used.
@@ -246,6 +277,8 @@ class Rprop(Optimizer):
     ) -> None:
         self._shared(learning_rate, 0.0, clip_norm, clip_value)
         del self.weight_decay
+        if isinstance(self.learning_rate, Schedule):
+            raise TypeError("learning_rate: Rprop takes its first step from it alone; give a number, not a Schedule")
         self.eta_minus, self.eta_plus = positive(eta_minus, "eta_minus"), positive(eta_plus, "eta_plus")
         if not self.eta_minus < 1 < self.eta_plus:
             raise ValueError(f"expected eta_minus < 1 < eta_plus, got {eta_minus} and {eta_plus}")
@@ -258,44 +291,3 @@ class Rprop(Optimizer):
 
     def first_value(self, slot):
         return self.learning_rate if slot == "size" else 0.0
-
-
-class CoordinateSearch(Optimizer):
-    """The plain derivative-free search: moves each weight by +step and by -step and keeps what lowers the loss.
-
-    One epoch tries every weight once, in order, on the loss over all the data. Training stops when an epoch finds
-    nothing better. Costs two passes over the data for each weight, so it is for the smallest of networks; it is how one
-    would begin without knowing derivatives.
-
-    Args:
-        step: how far a weight is moved, above 0.
-
-    >>> import fastnn as fnn
-    >>> fnn.CoordinateSearch(0.01).step
-    0.01
-    """
-
-    name = "coordinate_search"
-    solver = True
-
-    def __init__(self, step: float = 0.01) -> None:
-        self.step = positive(step, "step")
-
-    def epoch(self, problem) -> tuple[float, bool]:
-        """One sweep over the weights; returns the loss and whether nothing was better."""
-        weights, best = problem.params, problem.loss()
-        moved = False
-        for i in range(weights.size):
-            start = weights[i]
-            for candidate in (start + self.step, start - self.step):
-                weights[i] = candidate
-                try:
-                    loss = problem.loss()
-                except BaseException:  # Ctrl-C: a weight that is only tried is not kept
-                    weights[i] = start
-                    raise
-                if loss < best:
-                    best, moved = loss, True
-                    break
-                weights[i] = start
-        return best, not moved
