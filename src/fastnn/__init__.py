@@ -9,11 +9,23 @@
 
 from typing import TYPE_CHECKING
 
-from . import datasets, initializers, layers, losses, metrics, optimizers
+from . import datasets, initializers, layers, losses, metrics, optimizers, schedules
 from ._config_report import show_config
 from ._threadpoolctl import register_if_imported as _register_if_imported
 from ._threadpoolctl import register_threadpoolctl
-from .callbacks import Callback, LambdaCallback
+from .callbacks import (
+    EMA,
+    SWA,
+    CSVLogger,
+    Callback,
+    Diagnostics,
+    EarlyStopping,
+    LambdaCallback,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    TensorBoard,
+    TerminateOnNaN,
+)
 from .errors import FastnnError, ModelFileError, NonFiniteWarning, NotFittedError, ShapeError
 from .history import History
 from .layers import (
@@ -45,15 +57,16 @@ from .layers import (
     MultiHeadAttention,
     PositionalEmbedding,
     PythonLayer,
+    RMSNorm,
     Reshape,
     Residual,
-    RMSNorm,
     TransformerBlock,
 )
 from .losses import Loss
 from .metrics import Metric
 from .network import Network
-from .optimizers import SGD, Adagrad, Adam, AdamW, CoordinateSearch, Optimizer, RMSprop, Rprop
+from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
+from .solvers import LBFGS, CoordinateSearch, LevenbergMarquardt
 
 if TYPE_CHECKING:
     from .convert import from_keras, from_sklearn, from_torch
@@ -62,14 +75,16 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "SGD", "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D",
-    "BatchNorm", "Bidirectional", "Callback", "Concat", "Conv1D", "Conv2D", "CoordinateSearch", "Dense", "Dropout",
-    "Embedding", "FastnnError", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D",
-    "GlobalMaxPool2D", "History", "Input", "LambdaCallback", "Layer", "LayerNorm", "Loss", "MaxPool1D", "MaxPool2D",
-    "Metric", "ModelFileError", "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError", "Optimizer",
-    "PositionalEmbedding", "PythonLayer", "RMSNorm", "RMSprop", "Reshape", "Residual", "Rprop", "ShapeError",
-    "TransformerBlock", "datasets", "from_keras", "from_sklearn", "from_torch", "initializers", "layers", "load",
-    "losses", "metrics", "optimizers", "register_threadpoolctl", "show_config",
+    "EMA", "GRU", "LBFGS", "LSTM", "RNN", "SGD", "SWA", "Activation", "Adagrad", "Adam", "AdamW", "Add",
+    "AvgPool1D", "AvgPool2D", "BatchNorm", "Bidirectional", "CSVLogger", "Callback", "Concat", "Conv1D", "Conv2D",
+    "CoordinateSearch", "Dense", "Diagnostics", "Dropout", "EarlyStopping", "Embedding", "FastnnError", "Flatten",
+    "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "Input",
+    "LambdaCallback", "Layer", "LayerNorm", "LevenbergMarquardt", "Loss", "MaxPool1D", "MaxPool2D", "Metric",
+    "ModelCheckpoint", "ModelFileError", "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError",
+    "Optimizer", "PositionalEmbedding", "PythonLayer", "RMSNorm", "RMSprop", "ReduceLROnPlateau", "Reshape",
+    "Residual", "Rprop", "ShapeError", "TensorBoard", "TerminateOnNaN", "TransformerBlock", "datasets",
+    "from_keras", "from_sklearn", "from_torch", "initializers", "layers", "load", "losses", "metrics", "optimizers",
+    "register_threadpoolctl", "schedules", "show_config",
 ]  # fmt: skip
 
 _register_if_imported()

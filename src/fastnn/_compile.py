@@ -2,7 +2,8 @@
 
 Modes
     "train"      feeds, forward, loss, backward, update; outputs recorded where metrics ask for them
-    "gradient"   the same without an update, on one batch
+    "gradient"   the same without an update
+    "jacobian"   the same for residuals one by one
     "evaluate"   prediction plus loss, outputs recorded where metrics ask for them
     "predict"    prediction, outputs recorded
     "predictor"  the bare forward pass between an input buffer and an output buffer
@@ -94,14 +95,16 @@ class Compiled:
 
 
 def compile_program(
-    graph, memory, mode, batch, *, heads=(), weighted=False, record=False, precision="highest", seed=0, rule=None
+    graph, memory, mode, batch, *, heads=(), weighted=False, record=False, precision="highest", seed=0, rule=None,
+    accumulate=1,
 ):
     """A Compiled for batches of at most `batch` rows.
 
-    memory: the network's Memory (parameters and gradients); rule: the optimizer's Rule, for mode "train".
+    memory: the network's Memory (parameters and gradients); rule: the optimizer's Rule, for mode "train"; accumulate:
+    how many batches' gradients make one.
     """
-    training = mode in ("train", "gradient")
-    plan = _Plan(graph, memory.engine, training)
+    training = mode in ("train", "gradient", "jacobian")
+    plan = _Plan(graph, memory.engine, training, frozen=() if rule is None else rule.frozen)
     ends = _add_ends(plan, mode, heads, weighted, record)
     plan.prune(keep=graph.outputs if mode == "predictor" else ())
     plan.pool_before_relu(keep=graph.outputs)
@@ -110,7 +113,7 @@ def compile_program(
         _fold.fold_norms(plan, batch, memory.dtype)
         plan.open_windows()
     layout = plan.lay_out(batch, memory.dtype, training, graph.inputs + graph.outputs if mode == "predictor" else ())
-    count = _parts.count(plan, layout, memory) if training else 1
+    count = _parts.count(plan, layout, memory) if training and mode != "jacobian" else 1
     if count > 1:
         bound = _parts.Parts(plan, layout, memory, count)
         forward, backward, fused, followers = [bound.op], [], {}, ()
@@ -119,16 +122,17 @@ def compile_program(
         bound = _Whole(plan, layout.arrays(), memory, training, fused)
         forward, backward, followers = bound.forward, bound.backward, bound.followers
 
-    penalties = memory.penalties(training) if heads else []
-    if not training:
+    penalties = memory.penalties(training) if heads and mode != "jacobian" else []
+    if training:
+        backward = [*backward, *penalties]
+    else:
         forward = [*forward, *penalties]
-    update = [*penalties, *([] if rule is None else rule.update(fused))] if training else []
-    if rule is not None:
-        update += followers
+    gather = memory.engine.OPS["accumulate"](memory.grads, memory.totals(), accumulate) if accumulate > 1 else None
+    update = [] if rule is None else [*rule.update(fused), *followers]
 
     done = Compiled()
     done.program = memory.engine.Program(
-        forward, backward, update, batch, (bound, memory), seed & (2**64 - 1), PRECISIONS[precision]
+        forward, backward, update, batch, (bound, memory), seed & (2**64 - 1), PRECISIONS[precision], gather
     )
     done.inputs, done.targets, done.weights, done.records = [[bound.end(node) for node in nodes] for nodes in ends]
     done._plan, done._bound = plan, bound
@@ -194,13 +198,16 @@ def _loss_inputs(plan, heads, copies):
 
 
 class _Plan:
-    """The ops of one mode, in the order of the forward pass, and what follows from that order."""
+    """The ops of one mode, in the order of the forward pass, and what follows from that order.
 
-    def __init__(self, graph, engine, training):
+    frozen: parameters whose gradients nobody needs.
+    """
+
+    def __init__(self, graph, engine, training, frozen=()):
         self.graph = graph
         self.ops = engine.OPS
         self.activations = engine.ACTIVATIONS
-        self.training = training
+        self.training, self.frozen = training, frozen
         self.same: dict[Value, Value] = {}  # values that are another value in this mode
         self.windows: dict[Value, OpRecord] = {}  # feeds by value, of those that copy nothing
         self.nodes: list[OpRecord] = []
@@ -301,7 +308,8 @@ class _Plan:
         """Finds the values that have gradients, and who adds to them instead of storing."""
         depends = set()  # on a parameter
         for node in self.nodes:
-            if node.output is not None and (node.params or any(self.root(v) in depends for v in node.inputs)):
+            trained = any(param not in self.frozen for param in node.params.values())
+            if node.output is not None and (trained or any(self.root(v) in depends for v in node.inputs)):
                 depends.add(self.root(node.output))
         reaches = set()  # a loss; a softmax that is only recorded does not, and nobody writes its gradient
         for node in reversed(self.nodes):
@@ -387,10 +395,10 @@ class _Plan:
         if any(node.kind.startswith("python") for node in self.nodes):
             return {}
         return {
-            param: rule.over(param.offset, param.offset + param.size)
+            param: rule.over(param.offset, param.offset + param.size, param.factor)
             for param, [(node, role), *others] in makers.items()
             if not others and role in self.ops[node.kind].updates and self.has_backward(node)
-            and param.size >= FUSED_UPDATE and not param.l1 and not param.l2
+            and param.size >= FUSED_UPDATE and not param.l1 and not param.l2 and param not in rule.frozen
         }  # fmt: skip
 
     def bind(self, memory, arrays, training, fused, grads=None) -> dict:
@@ -470,7 +478,7 @@ _MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os
 class Memory:
     """The flat vectors of a network: parameters, gradients, the optimizer's slots of the same layout; and state."""
 
-    __slots__ = ("graph", "dtype", "engine", "params", "slots", "state", "_grads", "_lock")
+    __slots__ = ("graph", "dtype", "engine", "params", "slots", "state", "_grads", "_totals", "_lock")
 
     def __init__(self, graph, dtype):
         self.graph, self.dtype = graph, dtype
@@ -481,6 +489,13 @@ class Memory:
         self._lock = Lock()
         self.slots: dict[str, np.ndarray] = {}
         self.state = aligned_vector(graph.state_size, dtype)
+        self._totals = None
+
+    def totals(self):
+        """Room for the gradients of several batches; made when first needed."""
+        if self._totals is None:
+            self._totals = aligned_vector(self.graph.size, self.dtype)
+        return self._totals
 
     @property
     def grads(self):
@@ -518,50 +533,64 @@ class Memory:
             if param.l1 or param.l2
         ]
 
-    def constraints(self):
-        """Ops for the parameters with a largest norm."""
+    def constraints(self, frozen):
+        """Ops for the parameters with a largest norm, but for those that do not move."""
         return [
             self.engine.OPS["max_norm"](param.view(self.params), param.max_norm)
             for param in self.graph.params.values()
-            if param.max_norm is not None
+            if param.max_norm is not None and param not in frozen
         ]
 
 
 class Rule:
-    """An optimizer over the flat vectors of a network, whose slots it makes where they are missing."""
+    """An optimizer over the flat vectors of a network, whose slots it makes where they are missing.
+
+    Parameters whose layers have a learning rate factor of 0, or are not trainable, are `frozen`.
+    """
 
     def __init__(self, memory, optimizer, keeps_gradients):
         self.memory, self.optimizer = memory, optimizer
+        self.frozen = {param for param in memory.graph.params.values() if not param.factor}
         self.slots = memory.engine.OPTIMIZERS[optimizer.update][1]
         self.fuses = not keeps_gradients and optimizer.clip_norm is None and optimizer.clip_value is None
         for slot in self.slots:
             if slot not in memory.slots:
                 memory.slots[slot] = aligned_vector(memory.params.size, memory.dtype)
-                memory.slots[slot][:] = optimizer.first_value(slot)
+                for param in memory.graph.params.values():
+                    param.flat(memory.slots[slot])[:] = optimizer.first_value(slot, param.factor)
 
-    def over(self, begin, end):
-        """The rule's op for elements begin, ..., end - 1."""
+    def over(self, begin, end, factor):
+        """The rule's op for elements begin, ..., end - 1, with that factor of the learning rate."""
         params, grads, *slots = (
             vector[begin:end]
             for vector in (self.memory.params, self.memory.grads, *(self.memory.slots[slot] for slot in self.slots))
         )
         settings = self.optimizer.settings()
-        return self.memory.engine.OPS["update"](self.optimizer.update, params, grads, slots, settings)
+        return self.memory.engine.OPS["update"](self.optimizer.update, params, grads, slots, settings, factor)
 
     def update(self, fused):
-        """Ops of the update phase: clipping, the rule for all but the fused parameters, and constraints."""
+        """Ops of the update phase: clipping, the rule for all but the fused and frozen parameters, and constraints."""
         ops, optimizer, memory = self.memory.engine.OPS, self.optimizer, self.memory
+        freezes = [ops["freeze"](param.flat(memory.grads)) for param in self.frozen]
         clips = [
             ops[kind](memory.grads, limit)
             for kind, limit in (("clip_norm", optimizer.clip_norm), ("clip_value", optimizer.clip_value))
             if limit is not None
         ]
-        ends = [0]
-        for param in sorted(fused, key=lambda param: param.offset):
-            ends += param.offset, param.offset + param.size
-        ends.append(memory.params.size)
-        stretches = [(begin, end) for begin, end in zip(ends[::2], ends[1::2], strict=True) if begin < end]
-        return [*clips, *(self.over(begin, end) for begin, end in stretches), *memory.constraints()]
+        rules = [self.over(*stretch) for stretch in self._stretches(fused)]
+        return [*freezes, *clips, *rules, *memory.constraints(self.frozen)]
+
+    def _stretches(self, fused):
+        """(begin, end, factor) of neighbours with the same factor, without the parameters that have no rule here."""
+        found = []
+        for param in sorted(self.memory.graph.params.values(), key=lambda param: param.offset):
+            begin, end = param.offset, param.offset + param.size
+            if param in fused or param in self.frozen:
+                continue
+            if found and found[-1][1:] == (begin, param.factor):
+                begin = found.pop()[0]
+            found.append((begin, end, param.factor))
+        return found
 
 
 STREAM_INIT = 1  # a namespace among the random streams of one seed; the engine's op.pxi has the others

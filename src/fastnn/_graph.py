@@ -40,15 +40,21 @@ class Value:
 class Param:
     """A stretch of the flat vector of parameters, or of state, with what initializes and restrains it."""
 
-    __slots__ = ("name", "shape", "offset", "init", "l1", "l2", "max_norm")
+    __slots__ = ("name", "shape", "offset", "init", "l1", "l2", "max_norm", "layers")
 
     def __init__(self, name, shape, offset, init, l1=0.0, l2=0.0, max_norm=None):
         self.name, self.shape, self.offset, self.init = name, tuple(shape), offset, init
         self.l1, self.l2, self.max_norm = l1, l2, max_norm
+        self.layers = ()  # whose it is, containers first
 
     @property
     def size(self) -> int:
         return prod(self.shape)
+
+    @property
+    def factor(self) -> float:
+        """Of the learning rate: the product of those of its layers; 0 where one of them is not trainable."""
+        return prod(layer.learning_rate_factor if layer.trainable else 0.0 for layer in self.layers)
 
     def flat(self, vector):
         """This parameter's stretch of a flat vector."""
@@ -115,7 +121,7 @@ class Graph:
         self.bounded = False  # whether what a stream remembers has an end
         self._is_copy = known is not None
         self._path: list[str] = []
-        self._layer = None
+        self._layers: list = []
         self._id_readers: set = set()
 
     # -- what layers call ------------------------------------------------------------------------------------------
@@ -203,6 +209,7 @@ class Graph:
         if self._is_copy:
             raise ShapeError(f"{self.where()} has no {role} in the network as it was built")
         self._checked(new)
+        new.layers = tuple(self._layers)
         found[name] = new
         if found is self.params:
             self.size += new.size
@@ -215,9 +222,9 @@ class Graph:
 
         named: further values by the names that the layer's call takes; several: whether it may return a list of values.
         """
-        outer, size, ops = self._layer, self.size, len(self.ops)
+        size, ops = self.size, len(self.ops)
         self._path.append(path)
-        self._layer = layer
+        self._layers.append(layer)
         row = LayerRecord(".".join(self._path), layer, len(self._path) - 1)
         self.layers.append(row)
         try:
@@ -227,14 +234,14 @@ class Graph:
                 raise ShapeError(f"{self.where()} returns several values: call it on what fnn.Input(...) returned")
         finally:
             self._path.pop()
-            self._layer = outer
+            self._layers.pop()
         row.shape = (output[0] if isinstance(output, list) else output).shape
         row.params, row.ops = self.size - size, self.ops[ops:]
         return output
 
     def where(self) -> str:
         """The current layer, for messages: "layers.2 (Dense)"."""
-        return f"{'.'.join(self._path)} ({type(self._layer).__name__})" if self._path else "the network"
+        return f"{'.'.join(self._path)} ({type(self._layers[-1]).__name__})" if self._path else "the network"
 
     def expect_rank(self, value, rank, what):
         """Raises ShapeError unless the value has `rank` axes besides the batch."""

@@ -11,6 +11,7 @@ from . import _compile
 from ._core import binding
 from ._data import positive_int
 from ._graph import Value
+from .layers.base import Layer
 
 KEPT = 16  # programs that wait for another call; more come only from many threads or many batch sizes
 PREDICT_BYTES = 256 * 1024  # of activations in a prediction batch: they stay in the second-level cache
@@ -35,6 +36,8 @@ class State:
         self.precision, self.seed = precision, seed
         self.steps = 0  # optimizer steps so far
         self.epochs = 0  # epochs so far: each has an order of its own
+        self.first_epoch = 0  # the one that the optimizer began with, from which schedules count
+        self._factors = None  # of the learning rate, by parameter, and when that was looked up
         self._free: list[tuple] = []
         self._generation = 0  # of programs: those that are lent while their kind is forgotten do not come back
         self._lock = Lock()
@@ -57,7 +60,7 @@ class State:
     def reset_optimizer(self):
         """Forgets the optimizer's slots and steps, and every program that is bound to them."""
         self.memory.slots.clear()
-        self.steps = 0
+        self.steps, self.first_epoch = 0, self.epochs
         self.forget_programs()
 
     def forget_programs(self):
@@ -65,22 +68,31 @@ class State:
             self._generation += 1
             self._free.clear()
 
+    def factors(self):
+        """The factor of the learning rate of every parameter; 0 where it is frozen."""
+        if self._factors is None or self._factors[0] != Layer.changes:
+            self._factors = Layer.changes, tuple(param.factor for param in self.graph.params.values())
+        return self._factors[1]
+
     def take(self, mode, batch, *, graph=None, losses=(), targets=(), weighted=False, record=False, optimizer=None,
-             keeps_gradients=True, threads=1):
+             keeps_gradients=True, accumulate=1, threads=1):
         """A program for one caller; `give` it back. `targets` holds (kind, shape) for each output.
 
         graph: one of `graph_for`; the default is the network's own.
         keeps_gradients: whether all gradients of a training step are stored, for whoever may read them after it.
+        accumulate: how many batches' gradients make one.
         """
-        settings = () if optimizer is None else tuple(
+        settings = () if optimizer is None else (self.factors(), *(
             (name, value) for name, value in optimizer.config().items() if name != "learning_rate"
-        )  # fmt: skip
+        ))  # fmt: skip
         graph = graph or self.graph
-        key = (self._generation, graph, mode, batch, targets, weighted, record, settings, keeps_gradients)
+        key = (self._generation, graph, mode, batch, targets, weighted, record, settings, keeps_gradients, accumulate)
         with self._lock:
             compiled = next((self._free.pop(i)[1] for i, (known, _) in enumerate(self._free) if known == key), None)
         if compiled is None:
-            compiled = self.compile(graph, mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients)
+            compiled = self.compile(
+                graph, mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients, accumulate
+            )
         compiled.program.set_threads(threads)
         return key, compiled
 
@@ -94,17 +106,18 @@ class State:
 
     def compile(
         self, graph, mode, batch, losses=(), targets=(), weighted=False, record=False, optimizer=None,
-        keeps_gradients=True,
+        keeps_gradients=True, accumulate=1,
     ):  # fmt: skip
         """A new program, for as long as the caller keeps it."""
         heads = [
             _compile.Head(loss, output, Value(shape, kind))
             for loss, output, (kind, shape) in zip(losses, graph.outputs, targets, strict=True)
         ] if losses else []  # fmt: skip
+        keeps_gradients = keeps_gradients or accumulate > 1
         rule = None if optimizer is None else _compile.Rule(self.memory, optimizer, keeps_gradients)
         return _compile.compile_program(
             graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record,
-            precision=self.precision, seed=self.seed, rule=rule,
+            precision=self.precision, seed=self.seed, rule=rule, accumulate=accumulate,
         )  # fmt: skip
 
     def predict_batch(self, n, graph):

@@ -73,6 +73,10 @@ class Samples:
             raise ValueError(f"validation_split={fraction} leaves a part whose samples all have the weight 0")
         return parts
 
+    def first(self, count):
+        """The first so many samples, or all if there are no more."""
+        return self._part(slice(None, count))
+
     def _part(self, rows):
         def cut(arrays):
             return [None if array is None else array[rows] for array in arrays]

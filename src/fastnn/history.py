@@ -12,23 +12,28 @@ if TYPE_CHECKING:
 class History:
     """The figures of each epoch: `history["loss"]` is a list, `history.epochs` the numbers of the epochs.
 
-    Iterates like a mapping (`keys`, `items`, `in`). `stop_reason` says why training ended.
+    Iterates like a mapping (`keys`, `items`, `in`). For each epoch there are also `seconds`, how long it took with its
+    validation, and `learning_rates`, the rate of its last step (none for solvers). `stop_reason` says why training ended.
+
+    >>> import fastnn as fnn
+    >>> net = fnn.Network([fnn.Dense(1)], optimizer=fnn.SGD(fnn.schedules.Step(0.4, 1, 0.5)), seed=0)
+    >>> history = net.fit([0.0, 1.0], [1.0, 3.0], epochs=3)
+    >>> len(history["loss"]), history.learning_rates, history.stop_reason
+    (3, [0.4, 0.2, 0.1], 'all epochs done')
     """
 
     def __init__(self) -> None:
         self.epochs: list[int] = []
+        self.seconds: list[float] = []
+        self.learning_rates: list[float] = []
         self.stop_reason = ""
         self._figures: dict[str, list[Any]] = {}
 
-    def add(self, epoch, figures):
-        """Appends the figures of one epoch."""
-        self.epochs.append(epoch)
-        for name, value in figures.items():
-            self._figures.setdefault(name, []).append(value)
-
-    def extend(self, epochs, figures):
-        """Appends the figures of several epochs, lists of equal length."""
+    def extend(self, epochs, figures, learning_rates, seconds):
+        """Appends what belongs to some epochs, lists of equal length; no learning rates where there are none."""
         self.epochs.extend(epochs)
+        self.learning_rates.extend(learning_rates)
+        self.seconds.extend(seconds)
         for name, values in figures.items():
             self._figures.setdefault(name, []).extend(values)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from . import _fit, _programs, _samples
 from ._compile import PRECISIONS
-from ._data import boolean, fraction, non_negative_int, positive_int, sample_shape, weight
+from ._data import boolean, fraction, non_negative_int, positive, positive_int, sample_shape, weight
 from ._structure import Structure
 from ._summary import summary_table
 from ._threadpoolctl import register_if_imported
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, DTypeLike
 
+    from ._lr_find import RateSearch
     from ._stream import Stream
     from ._typing import CallbacksLike, LossLike, MetricLike, OptimizerLike, Reals, Shape
     from .history import History
@@ -245,6 +246,7 @@ class Network:
         *,
         epochs: int = 1,
         batch_size: int = 32,
+        accumulate: int = 1,
         validation_data: tuple[ArrayLike, ...] | None = None,
         validation_split: float = 0.0,
         shuffle: bool = True,
@@ -260,7 +262,9 @@ class Network:
             X: samples (n, ...), or a list of arrays for several inputs. Any numeric dtype, memory order, or DataFrame.
             y: targets (n,), (n, k), or class ids; a list for several outputs.
             epochs: passes over the data.
-            batch_size: samples in a step; the last batch may be smaller. Solvers see all samples, this many at a time.
+            batch_size: samples in a batch; the last one may be smaller. Solvers see all samples, this many at a time.
+            accumulate: batches in a step: their gradients are gathered to that of one batch of all their samples, in the
+                memory of one of them. Steps end with the epoch. Layers that see a batch as a whole see each of them.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch as val_...
             validation_split: in [0, 1): the share of the samples, from the end, that is kept for validation.
             shuffle: whether each epoch has a new order, which follows from the seed and the epoch's number.
@@ -279,6 +283,7 @@ class Network:
             NonFiniteWarning: the loss became infinite or NaN; says in which epoch, batch and layer.
         """
         epochs, batch_size = positive_int(epochs, "epochs"), positive_int(batch_size, "batch_size")
+        accumulate = positive_int(accumulate, "accumulate")
         threads = _programs.thread_count(threads)
         share = fraction(validation_split, "validation_split")
         shuffle = boolean(shuffle, "shuffle")
@@ -296,11 +301,53 @@ class Network:
                 samples, validation = samples.split(share)
             self._check_metrics(state, samples, validation)
             trainer = _fit.Trainer(
-                self, state, samples, validation, epochs=epochs, batch_size=batch_size, shuffle=shuffle,
-                callbacks=callbacks, verbose=verbose, threads=threads,
+                self, state, samples, validation, epochs=epochs, batch_size=batch_size, accumulate=accumulate,
+                shuffle=shuffle, callbacks=callbacks, verbose=verbose, threads=threads,
             )  # fmt: skip
             with self._committed(state):
                 return trainer.run()
+
+    def lr_find(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        batch_size: int = 32,
+        start: float = 1e-7,
+        end: float = 10.0,
+        steps: int = 100,
+        diverges: float = 4.0,
+        sample_weight: ArrayLike | None = None,
+    ) -> RateSearch:
+        """The learning rate range test (Smith 2017): trains with a rate that grows at each step, and looks at the loss.
+
+        The network and its optimizer are afterwards as before, to the bit. Plot the result; a good rate is where the
+        loss falls fastest, which `suggestion` names, or a little below.
+
+        Args:
+            X, y, batch_size, sample_weight: as for fit.
+            start, end: the first and the last rate, which grow from one to the other by the same factor.
+            steps: optimizer steps, over as many epochs as that takes.
+            diverges: the test ends when the smoothed loss is this many times its lowest value, or not finite.
+
+        Raises:
+            ValueError: the optimizer has no learning rate, or start is not below end.
+
+        >>> import fastnn as fnn
+        >>> X, y = fnn.datasets.load_digits()
+        >>> net = fnn.Network([fnn.Dense(32, "relu"), fnn.Dense(10, "softmax")], seed=0)
+        >>> 1e-4 < net.lr_find(X / 16, y).suggestion < 1
+        True
+        """
+        from . import _lr_find
+
+        rates = _lr_find.rates_from(self.optimizer, start, end, steps)
+        batch_size, diverges = positive_int(batch_size, "batch_size"), positive(diverges, "diverges")
+        with self._exclusively():
+            state = self._drafted(X)
+            samples = self._samples(state, X, y, sample_weight)
+            with self._committed(state):
+                return _lr_find.search(self, state, samples, rates, min(batch_size, samples.n), diverges)
 
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, *, batch_size: int = 32, sample_weight: ArrayLike | None = None
@@ -324,7 +371,8 @@ class Network:
         program = taken[1].program
         try:
             program.check_finite = False
-            program.train(0, 0, 1, 0, state.steps, np.float64([[self.optimizer.learning_rate]]), np.empty(1), 0.0)
+            rates = self.optimizer.rates(state.steps, state.epochs - state.first_epoch, 1, 1)
+            program.train(0, 0, 1, 0, state.steps, rates, _UNREAD, _UNREAD, 0.0)
             return program.last_loss
         finally:
             state.steps = program.steps
@@ -343,7 +391,8 @@ class Network:
             with self._committed(state):
                 taken = self._take("gradient", samples)
                 try:
-                    loss = taken[1].program.gradients(state.steps)
+                    taken[1].program.gradients(state.steps)
+                    loss = taken[1].program.last_loss
                 finally:
                     state.give(taken)
             grads = state.memory.grads
@@ -512,6 +561,13 @@ class Network:
                 for metric in self.metrics:
                     metric.check(target, shape, sample_weight)
 
+    def _figure_names(self, validated) -> tuple[str, ...]:
+        """What an epoch records, by name."""
+        count = len(self._state.graph.outputs)
+        suffixes = [f"_{i}" for i in range(count)] if count > 1 else [""]
+        names = ["loss", *(metric.name + suffix for suffix in suffixes for metric in self.metrics)]
+        return (*names, *(f"val_{name}" for name in names if validated))
+
     def _measure(self, samples, outputs) -> dict:
         """The metrics, by name; with several outputs each metric for each of them, as name_0, name_1."""
         if not self.metrics:
@@ -566,6 +622,16 @@ class Network:
         for name, array in checked.items():
             views[name][...] = array
 
+    def _snapshot(self) -> tuple:
+        """Copies of all that get_weights shows."""
+        memory = self._built().memory
+        return memory.params.copy(), memory.state.copy()
+
+    def _restore(self, snapshot):
+        """Back to what `_snapshot` returned."""
+        memory = self._built().memory
+        memory.params[:], memory.state[:] = snapshot
+
     # ---- saving ------------------------------------------------------------------------------------------------------
 
     def save(self, path: str | PathLike[str], *, custom: Mapping[str, Any] | None = None) -> None:
@@ -617,6 +683,7 @@ class Network:
         return f"Network([{inside}], optimizer={self.optimizer!r}, dtype={self.dtype.name!r})"
 
 
+_UNREAD = np.empty(1)  # where the engine writes what one step has no use for
 PREDICTOR_ROWS = 16  # up to here `predict` goes the short way
 
 

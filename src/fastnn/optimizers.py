@@ -58,8 +58,8 @@ class Rule(Optimizer):
         own = {name: value for name, value in self.config().items() if name in self._reserved}
         return {**self._reserved, **own, "learning_rate": 0.0}
 
-    def first_value(self, slot: str) -> float:
-        """What a slot is filled with before the first step."""
+    def first_value(self, slot: str, factor: float) -> float:
+        """What a slot is filled with before the first step; factor: of the learning rate of a layer."""
         return 0.0
 
     def rates(self, step: int, epoch: int, epochs: int, steps: int) -> NDArray[np.float64]:
@@ -67,6 +67,8 @@ class Rule(Optimizer):
         rate = self.learning_rate
         if isinstance(rate, Schedule):
             return rate.rates(step, epoch, epochs, steps)
+        if epochs * steps <= 1024:  # where the array costs less than the view
+            return np.full((epochs, steps), rate)
         return np.broadcast_to(np.float64(rate), (epochs, steps))
 
 
@@ -177,7 +179,7 @@ class Adagrad(Rule):
         self.initial_accumulator = non_negative(initial_accumulator, "initial_accumulator")
         self.epsilon = non_negative(epsilon, "epsilon")
 
-    def first_value(self, slot):
+    def first_value(self, slot, factor):
         return self.initial_accumulator
 
 
@@ -289,5 +291,5 @@ class Rprop(Rule):
     def settings(self):
         return {**super().settings(), "beta1": self.eta_minus, "beta2": self.eta_plus}
 
-    def first_value(self, slot):
-        return self.learning_rate if slot == "size" else 0.0
+    def first_value(self, slot, factor):
+        return self.learning_rate * factor if slot == "size" else 0.0

@@ -26,14 +26,34 @@ def render(draw, size, *, save=None, show=False):
 
 def plot_history(history, *, path=None):
     """Draw the curves of a History and return the figure; with a path it is saved there, otherwise made with pyplot."""
+    return _picture(lambda axes: history_curves(history, axes), path)
+
+
+def plot_rates(search, *, path=None):
+    """Draw the losses of a learning rate search over the rates; otherwise as plot_history."""
+    return _picture(lambda axes: rate_curve(search.rates, search.losses, search.suggestion, axes), path)
+
+
+def _picture(draw, path):
+    """A figure with one pair of axes that `draw` fills: saved to the path, or made with pyplot where there is none."""
     if path is None:
         figure = _matplotlib("pyplot").figure(layout="constrained")
     else:
         figure = _matplotlib("figure").Figure(layout="constrained")
-    history_curves(history, figure.subplots())
+    draw(figure.subplots())
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
+
+
+def rate_curve(rates, losses, suggestion, axes):
+    """Draw losses over learning rates on a logarithmic axis, with a mark at the suggested one; return the axes."""
+    axes.plot(rates, losses)
+    axes.axvline(suggestion, color="C1", linestyle="--", label=f"suggestion {suggestion:.2g}")
+    axes.set_xscale("log")
+    axes.set(xlabel="learning rate", ylabel="loss, smoothed")
+    axes.legend(loc="upper left")
+    return axes
 
 
 def history_curves(history, axes):

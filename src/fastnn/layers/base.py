@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from .._config import Configured
-from .._data import sample_shape
+from .._data import boolean, non_negative, sample_shape
 from ..errors import unknown_name
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ class Layer(Configured, family="layer"):
 
     keeps_time = False
     named_inputs: tuple[str, ...] = ("mask",)
+    changes = 0  # of what is trained how, in all layers together: networks look whether it has moved
+    _trainable = True
+    _learning_rate_factor = 1.0
 
     def __init_subclass__(cls, abstract: bool = False, **kwargs: object) -> None:
         # A layer that only others are made from has no name to be found by.
@@ -40,6 +43,43 @@ class Layer(Configured, family="layer"):
     def outputs(self) -> int:
         """How many values a call returns."""
         return 1
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training moves this layer's parameters; False freezes them, and those of all layers inside it.
+
+        A frozen layer has no part in clip_norm, keeps its penalties in the loss, and is not updated by anything, weight
+        decay included. Holds from the next fit or train_on_batch on.
+
+        >>> import fastnn as fnn
+        >>> base = fnn.Dense(8, "relu")
+        >>> net = fnn.Network([base, fnn.Dense(1)], input_shape=2, seed=0)
+        >>> base.trainable = False
+        >>> before = net.get_weights()["layers.0.weight"].copy()
+        >>> history = net.fit([[0, 1], [1, 0]], [1, 2])
+        >>> bool((net.get_weights()["layers.0.weight"] == before).all())
+        True
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = boolean(value, "trainable")
+        Layer.changes += 1
+
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the optimizer's learning rate is multiplied by for this layer, and for all layers inside it.
+
+        Not below 0; 0 is the same as trainable = False. Holds from the next fit or train_on_batch on; for Rprop, whose
+        steps find their own size, at its first step.
+        """
+        return self._learning_rate_factor
+
+    @learning_rate_factor.setter
+    def learning_rate_factor(self, value: float) -> None:
+        self._learning_rate_factor = non_negative(value, "learning_rate_factor")
+        Layer.changes += 1
 
     def plan(self, g: Graph, x: Value | list[Value]) -> Value:
         """Writes the layer into graph `g` and returns its output value."""

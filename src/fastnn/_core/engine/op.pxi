@@ -9,7 +9,8 @@ cdef struct Step:
     const int64_t *order    # the epoch's order of the samples, or NULL for the order of the arrays
     int64_t first           # the batch is samples order[first], ..., order[first + rows - 1]
     int64_t number          # optimizer steps before this one: random streams and bias corrections count from it
-    int64_t part            # of the step, where it takes its samples in several parts; else 0
+    int64_t part            # of the step, where it takes its samples in several parts or batches; else 0
+    bint last               # whether the step ends with this batch
     uint64_t seed
     double learning_rate
     double weight           # sum of the sample weights of the batch

@@ -1,23 +1,66 @@
-# The update phase of a step, over the flat vectors: penalties, clipping, the optimizer's rule, constraints.
+# The end of a step, over the flat vectors: penalties, gathered batches, clipping, the optimizer's rule, constraints.
 # These ops bind the network's own vectors, not values of the graph; `forward` is all they have.
 
 cdef class Penalty(Op):
-    """Adds l2 sum(w^2) + l1 sum|w| to the loss and, in training, its gradient to dw."""
+    """Adds l2 sum(w^2) + l1 sum|w| to the loss: forward alone, or backward together with its gradient, added to dw.
+
+    A program has it in one of the two; in training it ends the backward pass, since layers store their gradients.
+    """
     kind = "penalty"
     cdef real[::1] weight, dweight
     cdef double l1, l2
-    cdef bint has_dw
 
     def __init__(self, weight, dweight, double l1, double l2):
         self.weight, self.dweight = weight, dweight
-        self.has_dw = dweight is not None
         self.l1, self.l2 = l1, l2
 
-    cdef void forward(self, Step *s) noexcept nogil:
+    cdef inline void add(self, Step *s, real *dweight) noexcept nogil:
         cdef double penalty = 0.0
-        K.regularize(&s.cx, self.weight.shape[0], self.l1, self.l2, &self.weight[0],
-                     &self.dweight[0] if self.has_dw else NULL, &penalty)
+        K.regularize(&s.cx, self.weight.shape[0], self.l1, self.l2, &self.weight[0], dweight, &penalty)
         s.loss += penalty
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        self.add(s, NULL)
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        self.add(s, &self.dweight[0])
+
+
+cdef class Accumulate(Op):
+    """The gradient of a step that is taken over several batches: g = sum of w g / sum of w, w the weight of each batch.
+
+    That is the gradient of the mean over all their samples. `total` is a vector of the same length as g.
+    """
+    kind = "accumulate"
+    cdef real[::1] g, total
+    cdef double weight
+    cdef readonly int64_t batches   # in a step; the last one of an epoch may have fewer
+
+    def __init__(self, g, total, int64_t batches):
+        self.g, self.total, self.batches = g, total, batches
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        cdef int64_t n = self.g.shape[0]
+        if s.part == 0:
+            self.weight = 0.0
+            K.fill(&s.cx, n, 0.0, &self.total[0])
+        K.axpy(&s.cx, n, s.weight, &self.g[0], &self.total[0])
+        self.weight += s.weight
+        if s.last:
+            K.copy(&s.cx, n, &self.total[0], &self.g[0])
+            K.scale(&s.cx, n, 1.0 / self.weight if self.weight > 0 else 0.0, &self.g[0])
+
+
+cdef class Freeze(Op):
+    """g = 0 for parameters that are not trained, so that they count in no norm."""
+    kind = "freeze"
+    cdef real[::1] g
+
+    def __init__(self, g):
+        self.g = g
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        K.fill(&s.cx, self.g.shape[0], 0.0, &self.g[0])
 
 
 cdef class ClipNorm(Op):
@@ -64,15 +107,19 @@ cdef class MaxNorm(Op):
 
 
 cdef class Update(Op):
-    """An optimizer's rule over a stretch of the flat vectors. `slots` are arrays beside the parameters, in the rule's order."""
+    """An optimizer's rule over a stretch of the flat vectors. `slots` are arrays beside the parameters, in the rule's order.
+
+    factor: of the learning rate, for this stretch.
+    """
     kind = "update"
     cdef real[::1] p, g
     cdef list slots
     cdef fnn_update u
+    cdef double factor
 
-    def __init__(self, method, p, g, slots, settings):
+    def __init__(self, method, p, g, slots, settings, double factor):
         cdef real[::1] slot
-        self.p, self.g, self.slots = p, g, list(slots)
+        self.p, self.g, self.slots, self.factor = p, g, list(slots), factor
         self.u.method, self.u.h, self.u.p = OPTIMIZERS[method][0], settings, &self.p[0]
         for i, array in enumerate(self.slots):
             slot = array
@@ -80,7 +127,7 @@ cdef class Update(Op):
 
     cdef inline const fnn_update *now(self, Step *s) noexcept nogil:
         """The rule with the numbers of this step."""
-        self.u.h.learning_rate = s.learning_rate
+        self.u.h.learning_rate = s.learning_rate * self.factor
         self.u.h.step = s.number + 1
         return &self.u
 

@@ -56,10 +56,11 @@ cdef class OpList:
 cdef class Program:
     """Feeds, forward, loss, backward and update ops over one arena, for batches of at most `batch_size` rows.
 
-    `forward`, `backward` and `update` are in the order in which they run. `keep` owns the memory that the ops point into.
-    A program is used by one thread at a time.
+    `forward`, `backward` and `update` are in the order in which they run; with an Accumulate as `gather` a step is taken
+    after so many batches. `keep` owns the memory that the ops point into. A program is used by one thread at a time.
     """
     cdef OpList forward, backward, update
+    cdef Accumulate gather
     cdef Step step
     cdef object keep, scratch
     cdef int64_t[::1] order
@@ -71,8 +72,9 @@ cdef class Program:
     cdef readonly int64_t epoch, batch  # where `train` stopped
     cdef public bint check_finite
 
-    def __init__(self, forward, backward, update, int64_t batch_size, keep, uint64_t seed, int precision):
+    def __init__(self, forward, backward, update, int64_t batch_size, keep, uint64_t seed, int precision, gather=None):
         self.forward, self.backward, self.update = OpList(forward), OpList(backward), OpList(update)
+        self.gather = gather
         self.batch_size, self.keep = batch_size, keep
         self.step.seed = seed
         self.step.cx.precision = precision
@@ -132,6 +134,9 @@ cdef class Program:
         s.rows = min(self.batch_size, self.rows - s.first)
         s.loss = s.weight = 0.0
         s.failed = 0
+        if self.gather is not None:
+            s.part = batch % self.gather.batches
+            s.last = s.part == self.gather.batches - 1 or batch == self.count_batches() - 1
 
     cdef inline void enter(self) noexcept nogil:
         self.step.fp_mode = flush_denormals()
@@ -154,17 +159,21 @@ cdef class Program:
             self.backward.backward(s)
         if s.failed:
             return FAILED
-        self.update.forward(s)
-        s.number += 1
+        if self.gather is not None:
+            self.gather.forward(s)
+        if self.gather is None or s.last:
+            self.update.forward(s)
+            s.number += 1
         self.count()
         return DONE
 
     def train(self, int64_t epoch, int64_t batch, int64_t end, int64_t first_epoch, int64_t number,
-              const double[:, :] learning_rates, double[::1] losses, double budget):
+              const double[:, :] learning_rates, double[::1] losses, double[::1] ends, double budget):
         """Steps from `batch` of `epoch` until all epochs before `end` are done, or `budget` seconds are over.
 
         first_epoch: epochs of the network before epoch 0 of this fit, so that each has a random order of its own;
-        number: optimizer steps before the first; learning_rates[epoch, batch]; losses[epoch] is set when an epoch is over.
+        number: optimizer steps before the first; learning_rates[epoch, batch]; losses[epoch] and ends[epoch], the time on
+        the clock of time.monotonic, are set when an epoch is over.
         Returns whether the loss of the next batch is not finite, so that its step was not taken. How far it came stands in
         `epoch`, `batch` and `steps`, also when it raised.
         """
@@ -187,7 +196,7 @@ cdef class Program:
                     break
                 batch += 1
                 if batch == batches:
-                    losses[epoch] = self.loss_sum / self.weight_sum
+                    losses[epoch], ends[epoch] = self.loss_sum / self.weight_sum, seconds()
                     epoch, batch = epoch + 1, 0
                 if seconds() > deadline:
                     break
@@ -202,20 +211,34 @@ cdef class Program:
         """Optimizer steps of the network when `train` stopped."""
         return self.step.number
 
-    def gradients(self, int64_t number):
-        """Forward and backward of batch 0; returns the loss. The update ops of this mode are the penalties alone."""
+    def gradients(self, int64_t number, int64_t batch=0, double budget=0.0):
+        """Forward and backward of the batches from `batch` on, until all are done or `budget` seconds are over.
+
+        Returns the next batch; after the last the gradients are those of the mean over all, for which several batches
+        need an Accumulate. number: optimizer steps so far.
+        """
+        cdef double deadline = seconds() + budget
+        cdef int64_t end = self.count_batches()
         with nogil:
             self.enter()
             self.step.number = number
-            self.take(0)
-            self.forward.forward(&self.step)
-            if not self.step.failed:
-                self.backward.backward(&self.step)
-                self.update.forward(&self.step)
+            while batch < end:
+                self.take(batch)
+                self.forward.forward(&self.step)
+                if not self.step.failed:
+                    self.backward.backward(&self.step)
+                if self.step.failed:
+                    break
+                if self.gather is not None:
+                    self.gather.forward(&self.step)
+                self.count()
+                batch += 1
+                if seconds() > deadline:
+                    break
             self.leave()
         if self.step.failed:
             self.raise_error()
-        return self.step.loss
+        return batch
 
     cdef bint run_batch(self, int64_t batch) noexcept nogil:
         # Forward of one batch; whether it did not fail.

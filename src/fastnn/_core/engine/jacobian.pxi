@@ -1,0 +1,60 @@
+# The Jacobian of least squares: residuals and their derivatives with respect to all parameters, one output at a time.
+
+cdef class Residual(Op):
+    """One residual of one sample, r = sqrt(scale w) (p - y); backward from it gives its row of the Jacobian.
+
+    In the place of a loss between an output x[0] and its target x[1]; x[2], if there, holds the weights.
+    """
+    kind = "residual"
+    cdef real[:, ::1] p, target, weights, dp
+    cdef int64_t cols           # outputs that share a weight
+    cdef bint has_weights
+    cdef int64_t output         # which one
+    cdef double scale, value
+
+    def __init__(self, b):
+        rows = b.x[0].shape[0]
+        self.p, self.target, self.dp = (array.reshape(rows, -1) for array in (b.x[0], b.x[1], b.dx[0]))
+        *_, self.cols = b.x[0].shape
+        self.has_weights = len(b.x) > 2
+        if self.has_weights:
+            self.weights = b.x[2].reshape(rows, -1)
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        cdef double root = self.scale
+        if self.has_weights:
+            root *= self.weights[0, self.output // self.cols]
+        root = sqrt(root)
+        self.value = root * (<double>self.p[0, self.output] - <double>self.target[0, self.output])
+        K.fill(&s.cx, self.dp.shape[1], 0.0, &self.dp[0, 0])
+        self.dp[0, self.output] = <real>root
+
+
+def jacobian(Program program, const real[::1] grads, double scale, int64_t first, double[:, ::1] rows, double[::1] residuals):
+    """Fills `rows` (residuals, parameters) for the samples from `first` on, one residual for each of their outputs.
+
+    program: of batches of one, with a Residual as its loss; grads: the flat vector into which its ops write.
+    """
+    cdef Residual end = next(op for op in program.forward.ops if isinstance(op, Residual))
+    cdef Step *s = &program.step
+    cdef int64_t i, j, outputs = end.p.shape[1]
+    if rows.shape[0] != residuals.shape[0] or rows.shape[0] % outputs or rows.shape[1] != grads.shape[0]:
+        raise ValueError(f"jacobian: {rows.shape[0]} rows of {rows.shape[1]}, {residuals.shape[0]} residuals, "
+                         f"{outputs} outputs and {grads.shape[0]} parameters")
+    end.scale = scale
+    with nogil:
+        program.enter()
+        for i in range(rows.shape[0]):
+            end.output = i % outputs
+            program.take(first + i // outputs)
+            program.forward.forward(s)  # for each output, since the backward pass uses the memory of what it has read
+            if not s.failed:
+                program.backward.backward(s)
+            if s.failed:
+                break
+            residuals[i] = end.value
+            for j in range(grads.shape[0]):
+                rows[i, j] = grads[j]
+        program.leave()
+    if s.failed:
+        program.raise_error()

@@ -1,0 +1,107 @@
+"""The learning rate range test: a short training with a growing rate, after which everything is as before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _programs
+from ._data import positive, positive_int
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from numpy.typing import NDArray
+
+SMOOTHING = 0.98  # of the moving average over losses, fast.ai's
+
+
+class RateSearch:
+    """What `Network.lr_find` returns: `rates` and the smoothed `losses` of the steps, and a `suggestion`.
+
+    The losses are l = a / (1 - 0.98^i), a = 0.98 a + 0.02 (loss of batch i), the moving average freed of its start at 0.
+    The suggestion is the rate at which l falls fastest over the logarithm of the rate, before its lowest point.
+    """
+
+    def __init__(self, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> None:
+        self.rates, self.losses = rates, losses
+
+    @property
+    def suggestion(self) -> float:
+        """The rate of the steepest fall; the lowest rate where the loss never falls."""
+        lowest = int(np.argmin(self.losses))
+        if lowest == 0:
+            return float(self.rates[0])
+        slopes = np.gradient(self.losses[: lowest + 1], np.log(self.rates[: lowest + 1]))
+        return float(self.rates[np.argmin(slopes)])
+
+    def plot(self, *, path: str | PathLike[str] | None = None) -> Any:
+        """The losses over the rates as a picture (needs matplotlib); saved where `path` is given. Returns the figure."""
+        from .plot import plot_rates
+
+        return plot_rates(self, path=path)
+
+    def __repr__(self) -> str:
+        return f"<RateSearch over {len(self.rates)} steps: suggestion {self.suggestion:.3g}>"
+
+
+def rates_from(optimizer, start, end, steps):
+    """The rates of all steps, checked."""
+    if optimizer.solver or optimizer.update == "rprop":
+        raise ValueError(f"lr_find: {type(optimizer).__name__} finds the length of its steps by itself")
+    start, end, steps = positive(start, "start"), positive(end, "end"), positive_int(steps, "steps")
+    if not start < end:
+        raise ValueError(f"lr_find: expected start < end, got {start:g} and {end:g}")
+    if steps < 2:
+        raise ValueError("steps: expected at least 2")
+    return np.geomspace(start, end, steps)
+
+
+def search(network, state, samples, rates, batch, diverges) -> RateSearch:
+    """Trains with these rates, a step each, until the loss diverges; then everything is put back."""
+    memory = state.memory
+    before = [vector.copy() for vector in (memory.params, memory.state, memory.grads)]
+    slots, steps = {name: slot.copy() for name, slot in memory.slots.items()}, state.steps
+    taken = state.take(
+        "train", batch, graph=samples.graph, losses=network.losses, targets=samples.kinds,
+        weighted=bool(samples.weights), optimizer=network.optimizer, threads=_programs.thread_count(None),
+    )  # fmt: skip
+    try:
+        taken[1].feed(samples.inputs, samples.targets, samples.weights)
+        taken[1].program.set_rows(samples.n, True)
+        losses = _losses(taken[1].program, state, rates, diverges)
+    finally:
+        state.give(taken)
+        for vector, values in zip((memory.params, memory.state, memory.grads), before, strict=True):
+            vector[:] = values
+        for name in [*memory.slots]:
+            if name in slots:
+                memory.slots[name][:] = slots[name]
+            else:
+                del memory.slots[name]
+        if not slots:  # programs are bound to the slots that are gone
+            state.forget_programs()
+        state.steps = steps
+    return RateSearch(rates[: len(losses)].copy(), np.array(losses))
+
+
+def _losses(program, state, rates, diverges):
+    """The smoothed loss of each step, as far as it is worth looking."""
+    program.check_finite = True
+    batches = program.batches
+    epochs = -(-len(rates) // batches)
+    table = np.resize(rates, (epochs, batches))
+    unread = np.empty(epochs)
+    epoch, batch, number, average, smooth = 0, 0, state.steps, 0.0, []
+    for i in range(len(rates)):
+        if program.train(epoch, batch, epochs, state.epochs, number, table, unread, unread, 0.0):
+            break
+        epoch, batch, number = program.epoch, program.batch, program.steps
+        average = SMOOTHING * average + (1 - SMOOTHING) * program.last_loss
+        smooth.append(average / (1 - SMOOTHING ** (i + 1)))
+        if smooth[-1] > diverges * min(smooth):
+            break
+    if not smooth:
+        raise ValueError("lr_find: the loss of the first batch is not finite")
+    return smooth

@@ -1,0 +1,137 @@
+"""What a solver sees of a network: the parameters as one vector, and the loss over all samples as a function of them.
+
+Programs for the loss, its gradient and the residuals are borrowed when they are first asked for and given back by
+`close`. Every sum over samples is made in the same order each time, so that equal parameters have equal losses.
+"""
+
+import numpy as np
+
+from .losses import MSE
+
+CHUNK = 0.05  # seconds between two looks at signals
+BLOCK = 1 << 18  # elements of the Jacobian that are held at once
+
+
+def check_solver(optimizer, losses, state):
+    """Raises ValueError where the network has what this solver would have to ignore."""
+    name, graph = type(optimizer).__name__, state.graph
+    for param, factor in zip(graph.params.values(), state.factors(), strict=True):
+        if param.max_norm is not None:
+            raise ValueError(f"{name} moves the weights by itself alone: take max_norm away from {param.name}")
+        if factor not in (0.0, 1.0):
+            raise ValueError(f"{name} has no learning rate: set the learning_rate_factor of {param.name}'s layer to 1")
+    if optimizer.smooth:
+        ops = state.memory.engine.OPS
+        where = [op.where for op in graph.ops if ops[op.kind].identity_in_predict or op.state]
+        if where:
+            raise ValueError(f"{name} needs a loss that is the same at every call: take out {where[0]}")
+    optimizer.check(losses, [param for param in graph.params.values() if param.factor])
+
+
+def mean_loss(program) -> float:
+    """Mean loss over all samples that a program is fed with, penalties included."""
+    program.reset()
+    batch, end = 0, program.batches
+    while batch < end:
+        batch = program.evaluate(batch, CHUNK)
+    return program.loss_sum / program.weight_sum
+
+
+class Problem:
+    """The loss of a network on these samples.
+
+    params: the network's own flat vector; free: the indices of its elements that are not frozen; memory: what the
+    solver keeps from one epoch to the next.
+    """
+
+    def __init__(self, losses, state, samples, program, batch, threads):
+        self.losses, self.state, self.samples, self.program = losses, state, samples, program
+        self.batch, self.threads = batch, threads
+        self.params, self.memory = state.memory.params, {}
+        params = state.graph.params.values()
+        frozen = [param for param, factor in zip(params, state.factors(), strict=True) if not factor]
+        free = np.ones(self.params.size, dtype=bool)
+        l2 = np.zeros(self.params.size)
+        for param in frozen:
+            param.flat(free)[:] = False
+        for param in params:
+            param.flat(l2)[:] = param.l2
+        self.free, self._l2 = np.flatnonzero(free), l2[free]
+        self._taken: dict = {}
+
+    def close(self):
+        """Gives back what was borrowed."""
+        for taken in self._taken.values():
+            self.state.give(taken)
+        self._taken.clear()
+
+    def get(self) -> np.ndarray:
+        """The free parameters, float64."""
+        return self.params[self.free].astype(np.float64)
+
+    def set(self, values):
+        """Sets the free parameters."""
+        self.params[self.free] = values
+
+    def loss(self) -> float:
+        """Mean loss over all samples at the present parameters, penalties included."""
+        return mean_loss(self.program)
+
+    def gradient(self) -> tuple[float, np.ndarray]:
+        """The loss and its gradient with respect to the free parameters."""
+        batches = -(-self.samples.n // self.batch)
+        program = self._take("gradient", self.batch, self.losses, accumulate=batches)
+        program.reset()
+        done = 0
+        while done < batches:
+            done = program.gradients(0, done, CHUNK)
+        return program.loss_sum / program.weight_sum, self.state.memory.grads[self.free].astype(np.float64)
+
+    def normal_equations(self) -> tuple[float, np.ndarray, np.ndarray]:
+        """(loss, J^T J, J^T r), the loss being r^T r; penalties are residuals sqrt(l2) w."""
+        memory, n = self.state.memory, self.samples.n
+        output = self.samples.graph.outputs[0]
+        program = self._take("jacobian", 1, [_Residuals()])
+        memory.grads[:] = 0.0  # parameters that the output does not depend on have no gradient of their own
+        block = max(1, BLOCK // (output.size * self.params.size))
+        rows, residuals = np.empty((block * output.size, self.params.size)), np.empty(block * output.size)
+        x = self.get()
+        loss, matrix, vector = float(self._l2 @ (x * x)), np.diag(self._l2), self._l2 * x
+        for first in range(0, n, block):
+            count = min(block, n - first) * output.size
+            memory.engine.jacobian(program, memory.grads, self._scale(output), first, rows[:count], residuals[:count])
+            part, rest = rows[:count], residuals[:count]
+            if len(self.free) < self.params.size:
+                part = part[:, self.free]
+            loss += float(rest @ rest)
+            matrix += part.T @ part
+            vector += part.T @ rest
+        return loss, matrix, vector
+
+    def _scale(self, output):
+        """What a squared difference of weight 1 counts in the loss: the mean is over weights, and over outputs."""
+        weights = self.samples.weights
+        total = weights[0].sum(dtype=np.float64) if weights else self.samples.n * (output.size // output.shape[-1])
+        return 1.0 / (output.shape[-1] * total)
+
+    def _take(self, mode, batch, losses, accumulate=1):
+        """The program of a mode, fed with all samples."""
+        if mode not in self._taken:
+            s = self.samples
+            taken = self.state.take(
+                mode, batch, graph=s.graph, losses=losses, targets=s.kinds, weighted=bool(s.weights), accumulate=accumulate,
+                threads=self.threads if mode == "gradient" else 1,
+            )  # fmt: skip
+            self._taken[mode] = taken
+            taken[1].feed(s.inputs, s.targets, s.weights)
+            taken[1].program.set_rows(s.n, False)
+        return self._taken[mode][1].program
+
+
+class _Residuals(MSE):
+    """In the place of a loss: the residuals whose squares it is the mean of."""
+
+    name = ""
+
+    def op(self, target_kind):
+        return "residual", {}
