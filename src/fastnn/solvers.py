@@ -291,9 +291,9 @@ class LevenbergMarquardt(Solver):
             memory.update(mu=self.damping, scale=0.0)
         x = problem.get()
         try:
-            loss, matrix, gradient, residual = problem.normal_equations()
+            loss, matrix, gradient = problem.normal_equations()
             lengths = matrix.diagonal().copy()
-            cosines = abs(gradient) / np.sqrt(np.where(lengths > 0, lengths, 1.0) * max(residual, np.finfo(float).tiny))
+            cosines = abs(gradient) / np.sqrt(np.where(lengths > 0, lengths, 1.0) * max(loss, np.finfo(float).tiny))
             if not cosines.max(initial=0.0) > self.tolerance_grad:
                 return loss, True
             memory["scale"] = np.maximum(memory["scale"], lengths)
