@@ -162,7 +162,9 @@ def test_a_figure_that_is_not_there_is_an_error_before_training():
     for callback in (fnn.EarlyStopping(), fnn.ReduceLROnPlateau("val_mae"), fnn.ModelCheckpoint("x", best_only=True)):
         net = network(metrics=["mae"], input_shape=3)
         before = net.params.copy()
-        with pytest.raises(ValueError, match=f"{type(callback).__name__} monitors 'val_.*', this fit has loss, mae; give v"):
+        with pytest.raises(
+            ValueError, match=f"{type(callback).__name__} monitors 'val_.*', this fit has loss, mae; give v"
+        ):
             net.fit(X, Y, callbacks=callback)
         assert np.array_equal(before, net.params)
         net.fit(X, Y, validation_split=0.2)
@@ -208,7 +210,9 @@ def test_reduce_on_plateau_is_that_of_keras(options):
         callbacks = [
             Played(values),
             fnn.ReduceLROnPlateau("loss", **options),
-            fnn.LambdaCallback(on_epoch_end=lambda e, logs, net=net, rates=rates: rates.append(net.optimizer.learning_rate)),
+            fnn.LambdaCallback(
+                on_epoch_end=lambda e, logs, net=net, rates=rates: rates.append(net.optimizer.learning_rate)
+            ),
         ]
         history = net.fit(X, Y, epochs=len(values), callbacks=callbacks)
         defaults = {"factor": 0.1, "min_delta": 1e-4, "cooldown": 0, "min_rate": 0.0, **options}

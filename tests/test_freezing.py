@@ -9,7 +9,13 @@ from fastnn._compile import Rule
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((40, 6))
 Y = np.tanh(X[:, :2])
-OPTIMIZERS = [fnn.SGD(0.1, momentum=0.9), fnn.Adam(0.01), fnn.AdamW(0.01, weight_decay=0.1), fnn.RMSprop(0.01), fnn.Rprop()]
+OPTIMIZERS = [
+    fnn.SGD(0.1, momentum=0.9),
+    fnn.Adam(0.01),
+    fnn.AdamW(0.01, weight_decay=0.1),
+    fnn.RMSprop(0.01),
+    fnn.Rprop(),
+]
 
 
 def network(optimizer="adam", *layers, **options):
@@ -141,9 +147,7 @@ def test_factors_are_pytorchs_parameter_groups():
     for layer, factor in zip(net.layers, (0.1, 1.0, 3.0), strict=True):
         layer.learning_rate_factor = factor
     tensors = [torch.tensor(w, requires_grad=True) for w in weights(net).values()]
-    groups = [
-        {"params": tensors[2 * i : 2 * i + 2], "lr": 0.02 * factor} for i, factor in enumerate((0.1, 1.0, 3.0))
-    ]
+    groups = [{"params": tensors[2 * i : 2 * i + 2], "lr": 0.02 * factor} for i, factor in enumerate((0.1, 1.0, 3.0))]
     optimizer = torch.optim.AdamW(groups, lr=0.02, weight_decay=0.01)
     x, y = torch.tensor(X), torch.tensor(Y)
     for _ in range(30):

@@ -145,7 +145,10 @@ def by_hand(rates, epochs, batch_size):
 def test_steps_and_epochs_are_counted_from_the_optimizers_first(watched):
     callbacks = [fnn.Callback()] if watched else []
     t = np.arange(20)
-    for by, rates in (("step", 0.2 * 0.9**t.reshape(4, 5)), ("epoch", np.repeat(0.2 * 0.9**t[:4, None], 5, axis=1))):
+    for by, rates in (
+        ("step", 0.2 * 0.9 ** t.reshape(4, 5)),
+        ("epoch", np.repeat(0.2 * 0.9 ** t[:4, None], 5, axis=1)),
+    ):
         net = network(s.Exponential(0.2, 0.9, by=by))
         history = net.fit(X, Y, epochs=4, batch_size=5, shuffle=False, callbacks=callbacks)
         assert np.array_equal(net.params, by_hand(rates, 4, 5)), by

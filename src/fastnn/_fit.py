@@ -25,7 +25,19 @@ class Trainer:
     """One call of `fit`."""
 
     def __init__(
-        self, network, state, samples, validation, *, epochs, batch_size, accumulate, shuffle, callbacks, verbose, threads
+        self,
+        network,
+        state,
+        samples,
+        validation,
+        *,
+        epochs,
+        batch_size,
+        accumulate,
+        shuffle,
+        callbacks,
+        verbose,
+        threads,
     ):
         self.network, self.state, self.samples, self.validation = network, state, samples, validation
         self.optimizer = network.optimizer

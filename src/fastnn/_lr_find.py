@@ -14,26 +14,29 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SMOOTHING = 0.98  # of the moving average over losses, fast.ai's
+WINDOW = 10  # a moving mean over this part of all steps: less than a decade of rates, more than the noise of batches
 
 
 class RateSearch:
-    """What `Network.lr_find` returns: `rates` and the smoothed `losses` of the steps, and a `suggestion`.
+    """What `Network.lr_find` returns: the `rates` and `losses` of the steps, and a `suggestion`.
 
-    The losses are l = a / (1 - 0.98^i), a = 0.98 a + 0.02 (loss of batch i), the moving average freed of its start at 0.
-    The suggestion is the rate at which l falls fastest over the logarithm of the rate, before its lowest point.
+    `smoothed` is the mean of the losses in a window around each step, a tenth of all steps wide and cut off at the ends;
+    being centred it does not lag behind the rates. The suggestion is the rate at which it falls fastest over the
+    logarithm of the rate, before its lowest point.
     """
 
-    def __init__(self, rates: NDArray[np.float64], losses: NDArray[np.float64]) -> None:
+    def __init__(self, rates: NDArray[np.float64], losses: NDArray[np.float64], window: int) -> None:
         self.rates, self.losses = rates, losses
+        ones = np.ones(min(window, len(losses)))
+        self.smoothed = np.convolve(losses, ones, "same") / np.convolve(np.ones(len(losses)), ones, "same")
 
     @property
     def suggestion(self) -> float:
         """The rate of the steepest fall; the lowest rate where the loss never falls."""
-        lowest = int(np.argmin(self.losses))
+        lowest = int(np.argmin(self.smoothed))
         if lowest == 0:
             return float(self.rates[0])
-        slopes = np.gradient(self.losses[: lowest + 1], np.log(self.rates[: lowest + 1]))
+        slopes = np.gradient(self.smoothed[: lowest + 1], np.log(self.rates[: lowest + 1]))
         return float(self.rates[np.argmin(slopes)])
 
     def plot(self, *, path: str | PathLike[str] | None = None) -> Any:
@@ -60,7 +63,7 @@ def rates_from(optimizer, start, end, steps):
 
 def search(network, state, samples, rates, batch, diverges) -> RateSearch:
     """Trains with these rates, a step each, until the loss diverges; then everything is put back."""
-    memory = state.memory
+    memory, window = state.memory, max(1, len(rates) // WINDOW)
     before = [vector.copy() for vector in (memory.params, memory.state, memory.grads)]
     slots, steps = {name: slot.copy() for name, slot in memory.slots.items()}, state.steps
     taken = state.take(
@@ -70,7 +73,7 @@ def search(network, state, samples, rates, batch, diverges) -> RateSearch:
     try:
         taken[1].feed(samples.inputs, samples.targets, samples.weights)
         taken[1].program.set_rows(samples.n, True)
-        losses = _losses(taken[1].program, state, rates, diverges)
+        losses = _losses(taken[1].program, state, rates, window, diverges)
     finally:
         state.give(taken)
         for vector, values in zip((memory.params, memory.state, memory.grads), before, strict=True):
@@ -83,25 +86,26 @@ def search(network, state, samples, rates, batch, diverges) -> RateSearch:
         if not slots:  # programs are bound to the slots that are gone
             state.forget_programs()
         state.steps = steps
-    return RateSearch(rates[: len(losses)].copy(), np.array(losses))
+    return RateSearch(rates[: len(losses)].copy(), np.array(losses), window)
 
 
-def _losses(program, state, rates, diverges):
-    """The smoothed loss of each step, as far as it is worth looking."""
+def _losses(program, state, rates, window, diverges):
+    """The loss of each step, as far as it is worth looking."""
     program.check_finite = True
     batches = program.batches
     epochs = -(-len(rates) // batches)
     table = np.resize(rates, (epochs, batches))
     unread = np.empty(epochs)
-    epoch, batch, number, average, smooth = 0, 0, state.steps, 0.0, []
-    for i in range(len(rates)):
+    epoch, batch, number, losses, lowest = 0, 0, state.steps, [], np.inf
+    for _ in rates:
         if program.train(epoch, batch, epochs, state.epochs, number, table, unread, unread, 0.0):
             break
         epoch, batch, number = program.epoch, program.batch, program.steps
-        average = SMOOTHING * average + (1 - SMOOTHING) * program.last_loss
-        smooth.append(average / (1 - SMOOTHING ** (i + 1)))
-        if smooth[-1] > diverges * min(smooth):
+        losses.append(program.last_loss)
+        recent = float(np.mean(losses[-window:]))
+        lowest = min(lowest, recent)
+        if recent > diverges * lowest:
             break
-    if not smooth:
+    if not losses:
         raise ValueError("lr_find: the loss of the first batch is not finite")
-    return smooth
+    return losses

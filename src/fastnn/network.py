@@ -328,7 +328,8 @@ class Network:
             X, y, batch_size, sample_weight: as for fit.
             start, end: the first and the last rate, which grow from one to the other by the same factor.
             steps: optimizer steps, over as many epochs as that takes.
-            diverges: the test ends when the smoothed loss is this many times its lowest value, or not finite.
+            diverges: the test ends when the mean of the last tenth of losses is this many times its lowest value, or when a
+                loss is not finite.
 
         Raises:
             ValueError: the optimizer has no learning rate, or start is not below end.

@@ -31,7 +31,9 @@ def plot_history(history, *, path=None):
 
 def plot_rates(search, *, path=None):
     """Draw the losses of a learning rate search over the rates; otherwise as plot_history."""
-    return _picture(lambda axes: rate_curve(search.rates, search.losses, search.suggestion, axes), path)
+    return _picture(
+        lambda axes: rate_curve(search.rates, search.losses, search.smoothed, search.suggestion, axes), path
+    )
 
 
 def _picture(draw, path):
@@ -46,12 +48,13 @@ def _picture(draw, path):
     return figure
 
 
-def rate_curve(rates, losses, suggestion, axes):
+def rate_curve(rates, losses, smoothed, suggestion, axes):
     """Draw losses over learning rates on a logarithmic axis, with a mark at the suggested one; return the axes."""
-    axes.plot(rates, losses)
+    axes.plot(rates, losses, color="C0", alpha=0.3)
+    axes.plot(rates, smoothed, color="C0")
     axes.axvline(suggestion, color="C1", linestyle="--", label=f"suggestion {suggestion:.2g}")
     axes.set_xscale("log")
-    axes.set(xlabel="learning rate", ylabel="loss, smoothed")
+    axes.set(xlabel="learning rate", ylabel="loss")
     axes.legend(loc="upper left")
     return axes
 

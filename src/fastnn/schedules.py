@@ -265,4 +265,3 @@ def _between(start, goal, share, shape):
     if shape == "linear":
         return start + (goal - start) * share
     return goal + (start - goal) * (1 + np.cos(np.pi * share)) / 2
-

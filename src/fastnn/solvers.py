@@ -245,17 +245,18 @@ class LevenbergMarquardt(Solver):
     J^T J, with P parameters; and P^3 / 3 for the solution, at each mu that is tried. J itself is never whole in memory.
 
     Args:
-        damping: the first mu, above 0; larger is more careful.
+        damping: the first mu, above 0; larger is more careful, where full steps would lead far off.
         tolerance_grad, tolerance_step, tolerance_change: not below 0.
 
     Raises (in fit):
         ValueError: the loss is not "mse", there are several outputs, an l1 penalty, a max_norm, or Dropout.
 
     >>> import fastnn as fnn
-    >>> net = fnn.Network([fnn.Dense(4, "tanh"), fnn.Dense(1)], optimizer="levenberg_marquardt", dtype="float64", seed=1)
+    >>> layers, solver = [fnn.Dense(4, "tanh"), fnn.Dense(1)], fnn.LevenbergMarquardt()
+    >>> net = fnn.Network(layers, optimizer=solver, dtype="float64", seed=1)
     >>> x = np.linspace(-2, 2, 40)
     >>> history = net.fit(x, np.sin(x), epochs=50)
-    >>> history["loss"][-1] < 1e-8
+    >>> history["loss"][-1] < 1e-6
     True
     """
 
@@ -279,7 +280,9 @@ class LevenbergMarquardt(Solver):
     def check(self, losses, params):
         if len(losses) != 1 or losses[0].name != "mse":
             found = ", ".join(repr(loss.name) for loss in losses)
-            raise ValueError(f"LevenbergMarquardt fits least squares: it takes one output with the loss 'mse', not {found}")
+            raise ValueError(
+                f"LevenbergMarquardt fits least squares: it takes one output with the loss 'mse', not {found}"
+            )
         for param in params:
             if param.l1:
                 raise ValueError(f"LevenbergMarquardt fits least squares: the l1 penalty of {param.name} is no square")

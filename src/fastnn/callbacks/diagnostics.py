@@ -95,7 +95,9 @@ class Diagnostics(Callback):
         last, found = self.records[-1], []
         for name, share in last["dead"].items():
             if share > DEAD:
-                found.append(f"{name}: {share:.0%} of the relu units are dead; lower the learning rate or take leaky_relu")
+                found.append(
+                    f"{name}: {share:.0%} of the relu units are dead; lower the learning rate or take leaky_relu"
+                )
         for name, norm in last["gradient_norm"].items():
             if norm < VANISHING:
                 found.append(f"{name}: the gradient has a norm of {norm:.1g}; it may have vanished on its way back")

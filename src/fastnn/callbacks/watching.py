@@ -70,7 +70,7 @@ class EarlyStopping(Watcher):
     >>> net = fnn.Network([fnn.Dense(1)], optimizer=fnn.SGD(0.2), seed=0)
     >>> stop = fnn.EarlyStopping("loss", patience=2, min_delta=1e-6)
     >>> history = net.fit([0.0, 1.0], [1.0, 3.0], epochs=1000, callbacks=stop)
-    >>> len(history["loss"]) < 1000, stop.best == min(history["loss"])
+    >>> len(history["loss"]) == stop.stopped_epoch + 1 < 1000, history["loss"][stop.best_epoch] == stop.best
     (True, True)
     """
 
