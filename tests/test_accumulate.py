@@ -1,4 +1,4 @@
-"""Gradients gathered over several batches: the step of the one large batch, penalties, weights and clipping included."""
+"""Gradients gathered over several batches: the step of the large batch, penalties, weights and clipping included."""
 
 import numpy as np
 import pytest

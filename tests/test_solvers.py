@@ -1,4 +1,4 @@
-"""L-BFGS and Levenberg-Marquardt: their conditions at every step, published problems with certified values, and scipy."""
+"""L-BFGS and Levenberg-Marquardt: their conditions at every step, problems with certified values, and scipy."""
 
 import sys
 from pathlib import Path

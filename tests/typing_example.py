@@ -100,7 +100,8 @@ def train(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> fnn.History:
         shuffle=True,
         sample_weight=np.ones(len(X)),
         class_weight={0: 1.0, 1: 2.0},
-        callbacks=[EarlyEnd(0.01), fnn.LambdaCallback(on_fit_end=lambda: None)],
+        accumulate=2,
+        callbacks=[EarlyEnd(0.01), fnn.LambdaCallback(on_fit_end=lambda: None), *callbacks()],
         verbose=0,
         threads=2,
     )
@@ -111,6 +112,23 @@ def train(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> fnn.History:
     assert losses and history.epochs and history.stop_reason and np.isfinite([loss, value, largest]).all()
     assert "val_loss" in history and len(list(history.items())) == len(history)
     return history
+
+
+def callbacks() -> list[fnn.Callback]:
+    """Those of the library."""
+    return [
+        fnn.EarlyStopping("val_loss", patience=3, mode="min", baseline=None), fnn.ReduceLROnPlateau(factor=0.5),
+        fnn.EMA(0.99, every=2), fnn.SWA(start_epoch=1), fnn.TerminateOnNaN(), fnn.Diagnostics(samples=16),
+    ]  # fmt: skip
+
+
+def search(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> float:
+    """A learning rate, and layers that have their own or are frozen."""
+    found = net.lr_find(X, y, batch_size=8, start=1e-5, end=1.0, steps=20)
+    net.layers[0].trainable = False
+    net.layers[-1].learning_rate_factor = 0.5
+    assert len(found.rates) == len(found.losses) == len(found.smoothed)
+    return found.suggestion
 
 
 def use(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> None:
@@ -148,6 +166,8 @@ def optimizers() -> list[fnn.Optimizer]:
     return [
         fnn.SGD(0.1, clip_norm=1.0), fnn.RMSprop(centered=True), fnn.Adagrad(initial_accumulator=0.1),
         fnn.Adam(beta1=0.8), fnn.AdamW(), fnn.Rprop(eta_plus=1.3), fnn.CoordinateSearch(0.1), fnn.Optimizer.get("adam"),
+        fnn.LBFGS(history=20), fnn.LevenbergMarquardt(damping=0.01), fnn.SGD(fnn.schedules.Cosine(0.1, 10, by="step")),
+        fnn.Adam(fnn.schedules.Warmup(fnn.schedules.Step(0.1, [3, 6], 0.5), 5, start=0.1)),
     ]  # fmt: skip
 
 
@@ -165,6 +185,7 @@ def main() -> None:
     X, y = X[y < 3][:100], y[y < 3][:100]
     net, graph, single = networks()
     history = train(net, X, y)
+    assert search(net, X, y) > 0 and history.seconds and history.learning_rates
     use(net, X, y)
     with TemporaryDirectory() as folder:
         save(graph, Path(folder))

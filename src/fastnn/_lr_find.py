@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-WINDOW = 10  # a moving mean over this part of all steps: less than a decade of rates, more than the noise of batches
+WINDOW = 10  # means are over a tenth of all steps: less than a decade of rates, more than the noise of batches
 
 
 class RateSearch:
     """What `Network.lr_find` returns: the `rates` and `losses` of the steps, and a `suggestion`.
 
-    `smoothed` is the mean of the losses in a window around each step, a tenth of all steps wide and cut off at the ends;
-    being centred it does not lag behind the rates. The suggestion is the rate at which it falls fastest over the
+    `smoothed` is the mean of the losses in a window around each step, a tenth of all steps wide and cut off at the
+    ends; being centred it does not lag behind the rates. The suggestion is the rate at which it falls fastest over the
     logarithm of the rate, before its lowest point.
     """
 
@@ -40,7 +40,7 @@ class RateSearch:
         return float(self.rates[np.argmin(slopes)])
 
     def plot(self, *, path: str | PathLike[str] | None = None) -> Any:
-        """The losses over the rates as a picture (needs matplotlib); saved where `path` is given. Returns the figure."""
+        """The losses over the rates as a picture (needs matplotlib), saved where `path` is given; returns the figure."""
         from .plot import plot_rates
 
         return plot_rates(self, path=path)

@@ -95,12 +95,12 @@ class Problem:
         memory.grads[:] = 0.0  # parameters that the output does not depend on have no gradient of their own
         block = max(1, BLOCK // (output.size * self.params.size))
         rows, residuals = np.empty((block * output.size, self.params.size)), np.empty(block * output.size)
-        x = self.get()
+        x, scale = self.get(), self._scale(output)
         loss, matrix, vector = float(self._l2 @ (x * x)), np.diag(self._l2), self._l2 * x
         for first in range(0, n, block):
             count = min(block, n - first) * output.size
-            memory.engine.jacobian(program, memory.grads, self._scale(output), first, rows[:count], residuals[:count])
             part, rest = rows[:count], residuals[:count]
+            memory.engine.jacobian(program, memory.grads, scale, first, part, rest)
             if len(self.free) < self.params.size:
                 part = part[:, self.free]
             loss += float(rest @ rest)
@@ -119,8 +119,8 @@ class Problem:
         if mode not in self._taken:
             s = self.samples
             taken = self.state.take(
-                mode, batch, graph=s.graph, losses=losses, targets=s.kinds, weighted=bool(s.weights), accumulate=accumulate,
-                threads=self.threads if mode == "gradient" else 1,
+                mode, batch, graph=s.graph, losses=losses, targets=s.kinds, weighted=bool(s.weights),
+                accumulate=accumulate, threads=self.threads if mode == "gradient" else 1,
             )  # fmt: skip
             self._taken[mode] = taken
             taken[1].feed(s.inputs, s.targets, s.weights)

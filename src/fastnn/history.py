@@ -13,7 +13,8 @@ class History:
     """The figures of each epoch: `history["loss"]` is a list, `history.epochs` the numbers of the epochs.
 
     Iterates like a mapping (`keys`, `items`, `in`). For each epoch there are also `seconds`, how long it took with its
-    validation, and `learning_rates`, the rate of its last step (none for solvers). `stop_reason` says why training ended.
+    validation, and `learning_rates`, the rate of its last step (none for solvers). `stop_reason` says why training
+    ended.
 
     >>> import fastnn as fnn
     >>> net = fnn.Network([fnn.Dense(1)], optimizer=fnn.SGD(fnn.schedules.Step(0.4, 1, 0.5)), seed=0)

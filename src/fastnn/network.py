@@ -263,8 +263,9 @@ class Network:
             y: targets (n,), (n, k), or class ids; a list for several outputs.
             epochs: passes over the data.
             batch_size: samples in a batch; the last one may be smaller. Solvers see all samples, this many at a time.
-            accumulate: batches in a step: their gradients are gathered to that of one batch of all their samples, in the
-                memory of one of them. Steps end with the epoch. Layers that see a batch as a whole see each of them.
+            accumulate: batches in a step: their gradients are gathered to that of one batch of all their samples, in
+                the memory of one of them. Steps end with the epoch. Layers that see a batch as a whole, as BatchNorm,
+                see each of them.
             validation_data: (X, y) or (X, y, sample_weight), evaluated after each epoch as val_...
             validation_split: in [0, 1): the share of the samples, from the end, that is kept for validation.
             shuffle: whether each epoch has a new order, which follows from the seed and the epoch's number.
@@ -328,8 +329,8 @@ class Network:
             X, y, batch_size, sample_weight: as for fit.
             start, end: the first and the last rate, which grow from one to the other by the same factor.
             steps: optimizer steps, over as many epochs as that takes.
-            diverges: the test ends when the mean of the last tenth of losses is this many times its lowest value, or when a
-                loss is not finite.
+            diverges: the test ends when the mean of the last tenth of losses is this many times its lowest value, or
+                when a loss is not finite.
 
         Raises:
             ValueError: the optimizer has no learning rate, or start is not below end.

@@ -2,8 +2,8 @@
 
 Definitions and defaults are PyTorch's where both exist. `slots` are vectors of the parameters' layout that the rule
 keeps.
-weight_decay, clip_norm and clip_value mean the same everywhere; `SGD` says what. Optimizers that work on the loss over all
-the data are in `solvers`.
+weight_decay, clip_norm and clip_value mean the same everywhere; `SGD` says what. Optimizers that work on the loss over
+all the data are in `solvers`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Optimizer(Configured, family="optimizer"):
-    """Base of the optimizers: rules, which take a step for each batch, and solvers, which see the loss as a function."""
+    """Base of the optimizers: rules, which take a step for a batch, and solvers, which see the loss as a function."""
 
     solver = False
 

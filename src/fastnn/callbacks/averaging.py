@@ -90,8 +90,8 @@ class EMA(WeightAverage):
 class SWA(WeightAverage):
     """Stochastic weight averaging: the mean of the weights at the ends of epochs (Izmailov et al. 2018).
 
-    PyTorch's AveragedModel, updated after each epoch from `start_epoch` on. The paper pairs it with a learning rate that
-    stays high: a constant one, or a schedule that falls to a plateau.
+    PyTorch's AveragedModel, updated after each epoch from `start_epoch` on. The paper pairs it with a learning rate
+    that stays high: a constant one, or a schedule that falls to a plateau.
 
     Args:
         start_epoch: the first epoch of this fit that counts.

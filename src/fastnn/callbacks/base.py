@@ -47,7 +47,7 @@ class Callback:
         """Before epoch `epoch`, counted from 0 in this fit."""
 
     def on_epoch_trained(self, epoch: int) -> None:
-        """After the last step of an epoch, before the validation: what changes the weights that are judged goes here."""
+        """After the last step of an epoch, before the validation: here goes what changes the weights it judges."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """After an epoch, with its figures."""

@@ -1,4 +1,4 @@
-"""Callbacks that watch a figure and act on it: stop early, lower the learning rate, stop at a loss that is not finite."""
+"""Callbacks that watch and act: stop early, lower the learning rate, stop at a loss that is not finite."""
 
 from __future__ import annotations
 
