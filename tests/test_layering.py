@@ -30,6 +30,7 @@ SHELVES = [
     {"fastnn._threadpoolctl"},
     {"fastnn.callbacks", "fastnn.history"},
     {"fastnn._problem"},
+    {"fastnn._loops", "fastnn._batches"},
     {"fastnn._fit", "fastnn._lr_find", "fastnn._predictor", "fastnn._stream"},
     {"fastnn.network", "fastnn.serialize", "fastnn._typing"},
     {"fastnn.convert"},

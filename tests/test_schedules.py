@@ -183,7 +183,7 @@ def test_a_step_of_several_batches_counts_once():
 
 
 def test_long_fits_work_out_their_rates_in_pieces(monkeypatch):
-    monkeypatch.setattr("fastnn._fit.MOST_RATES", 7)
+    monkeypatch.setattr("fastnn._loops.MOST_RATES", 7)
     one, other = network(s.Cosine(0.1, 20, by="step")), network(s.Cosine(0.1, 20, by="step"))
     history = one.fit(X, Y, epochs=6, batch_size=6)
     monkeypatch.undo()

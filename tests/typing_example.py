@@ -105,6 +105,8 @@ def train(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> fnn.History:
         verbose=0,
         threads=2,
     )
+    net.fit([(X[:10], y[:10])], epochs=2)
+    net.fit(lambda: ((X[i : i + 10], y[i : i + 10]) for i in range(0, 30, 10)), epochs=2)
     loss: float = net.partial_fit(X, y, batch_size=8).train_on_batch(X, y)
     value, gradients = net.loss_and_gradients(X, y, sample_weight=None)
     largest: float = max(float(abs(gradient).max()) for gradient in gradients.values())

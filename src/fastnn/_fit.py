@@ -1,118 +1,72 @@
-"""The epoch loop: order of the samples, chunks of steps in the engine, figures, validation, callbacks, interrupts.
+"""One call of fit: epochs until they are all done or somebody ends them; figures, validation, callbacks, interrupts.
 
-A chunk is as many steps as fit into CHUNK seconds, one where a callback listens to batches. Between chunks Python is
-free to raise KeyboardInterrupt; the network then keeps its last completed step.
+What an epoch does is in `_loops`. Python comes back from the engine every few hundredths of a second and is free to raise
+KeyboardInterrupt then; the network keeps its last completed step.
 """
 
-import math
 import time
-import warnings
 
 import numpy as np
 
-from ._problem import CHUNK, Problem, check_solver, mean_loss
+from ._loops import ArrayLoop, BatchLoop, SolverLoop, empty_outputs
+from ._problem import mean_loss
 from ._progress import progress_of
 from .callbacks import CallbackList
-from .errors import NonFiniteWarning
 from .history import History
-from .schedules import Schedule
 
 STRETCH = 100_000  # the most epochs whose losses the engine gathers at once
-MOST_RATES = 1_000_000  # of a schedule that are worked out at once
 
 
 class Trainer:
-    """One call of `fit`."""
+    """One call of `fit`, over samples in arrays or over `batches` that come one by one."""
 
     def __init__(
-        self,
-        network,
-        state,
-        samples,
-        validation,
-        *,
-        epochs,
-        batch_size,
-        accumulate,
-        shuffle,
-        callbacks,
-        verbose,
-        threads,
-    ):
+        self, network, state, samples, validation, *, batches=None, epochs, batch_size, accumulate, shuffle, callbacks,
+        verbose, threads,
+    ):  # fmt: skip
         self.network, self.state, self.samples, self.validation = network, state, samples, validation
-        self.optimizer = network.optimizer
         self.epochs, self.shuffle, self.threads = epochs, shuffle, threads
-        self.batch = min(batch_size, samples.n)
-        self.batches = -(-samples.n // self.batch)
-        self.accumulate = min(accumulate, self.batches)
         self.callbacks = CallbackList(callbacks)
         self.progress = progress_of(verbose, epochs)
         self.history = History()
-        self.problem = None
-        if self.optimizer.solver and accumulate > 1:
-            raise ValueError(f"accumulate: {type(self.optimizer).__name__} sees all samples at each step anyway")
+        if batches is not None:
+            self.loop = BatchLoop(self, batches)
+        else:
+            loop = SolverLoop if network.optimizer.solver else ArrayLoop
+            self.loop = loop(self, batch_size, accumulate)
 
     def run(self) -> History:
         """All epochs; what is borrowed is given back on every way out."""
         network = self.network
         network.stop_training = False
-        if self.optimizer.solver:
-            check_solver(self.optimizer, network.losses, self.state)
         self.callbacks.attach(self, network, self.history, network._figure_names(self.validation is not None))
-        taken = self._take()
+        self.loop.open()
         try:
-            self._bind(taken[1])
             self.callbacks.call("on_fit_begin")
-            self.history.stop_reason = self._run_epochs(taken[1])
+            self.history.stop_reason = self._run_epochs()
         finally:
-            self.state.give(taken)
-            if self.problem is not None:
-                self.problem.close()
+            self.loop.close()
             self.progress.end()
             self.callbacks.end()
         return self.history
 
-    def _take(self):
-        s, solver = self.samples, self.optimizer.solver
-        return self.state.take(
-            "evaluate" if solver else "train", self.batch, graph=s.graph, losses=self.network.losses, targets=s.kinds,
-            weighted=bool(s.weights), record=bool(self.network.metrics), optimizer=None if solver else self.optimizer,
-            keeps_gradients=bool(self.callbacks.callbacks), accumulate=1 if solver else self.accumulate,
-            threads=self.threads,
-        )  # fmt: skip
-
-    def _bind(self, compiled):
-        s, program = self.samples, compiled.program
-        compiled.feed(s.inputs, s.targets, s.weights)
-        self.outputs = empty_outputs(self.state, s.graph, s.n) if self.network.metrics else []
-        compiled.record(self.outputs)
-        program.set_rows(s.n, self.shuffle and not self.optimizer.solver)
-        program.check_finite = True
-        if self.optimizer.solver:
-            self.problem = Problem(self.network.losses, self.state, s, program, self.batch, self.threads)
-
-    # ---- epochs ------------------------------------------------------------------------------------------------------
-
-    def _run_epochs(self, compiled):
+    def _run_epochs(self):
         """All epochs; returns why they ended."""
         # Epochs that nobody looks at one by one run in the engine without a stop.
         listened = self.callbacks.callbacks or self.progress.level == 2
-        watched = bool(listened or self.problem or self.network.metrics or self.validation)
-        run = self._solver_epoch if self.problem else self._gradient_epochs
-        stretch = 1 if watched else STRETCH
-        if isinstance(getattr(self.optimizer, "learning_rate", None), Schedule):
-            stretch = max(1, min(stretch, MOST_RATES // self.batches))
+        watched = listened or self.loop.each_epoch or self.network.metrics or self.validation
+        stretch = 1 if watched else self.loop.most_epochs(STRETCH)
         epoch, reason = 0, ""
         while epoch < self.epochs and not reason:
             self.callbacks.call("on_epoch_begin", epoch)
             count = min(stretch, self.epochs - epoch)
             begin = time.perf_counter()
-            losses, ends, reason = run(compiled, epoch, count)
+            losses, ends, reason = self.loop.run(epoch, count)
             if reason and not losses:
                 return reason
             self.callbacks.call("on_epoch_trained", epoch)
             figures = self._figures(losses)
-            self.history.extend(range(epoch, epoch + count), figures, self.rates, _seconds(begin, ends))
+            self.history.extend(range(epoch, epoch + count), figures, self.loop.rates, _seconds(begin, ends))
             epoch += count
             last = {name: values[-1] for name, values in figures.items()}
             self.progress.epoch_end(epoch - 1, last)
@@ -124,81 +78,12 @@ class Trainer:
     def _figures(self, losses):
         """{name: figure of each epoch}; metrics and validation are of the last one, where there are any."""
         figures = {"loss": losses}
-        for name, value in self.network._measure(self.samples, self.outputs).items():
-            figures[name] = [value]
+        if self.network.metrics:
+            figures.update({name: [value] for name, value in self.network._measure(*self.loop.measured()).items()})
         if self.validation is not None:
             found = evaluate(self.network, self.state, self.validation, self.threads)
             figures.update({f"val_{name}": [value] for name, value in found.items()})
         return figures
-
-    def _learning_rates(self, step, epoch, count):
-        """The learning rate of every batch, (count, batches), from that step and epoch of the network on."""
-        steps = -(-self.batches // self.accumulate)
-        rates = self.optimizer.rates(step, epoch - self.state.first_epoch, count, steps)
-        return rates if self.accumulate == 1 else np.repeat(rates, self.accumulate, axis=1)[:, : self.batches]
-
-    def _gradient_epochs(self, compiled, first, count):
-        """Trains so many epochs; returns their losses, when they ended, and a reason if they were to be the last."""
-        program, state, optimizer = compiled.program, self.state, self.optimizer
-        losses, ends = np.empty(count), np.empty(count)
-        step, before = state.steps, state.epochs
-        rate, rates = optimizer.learning_rate, self._learning_rates(step, before, count)
-        begins, after = self.callbacks.listeners["on_batch_begin"], self.callbacks.listeners["on_batch_end"]
-        # A batch hook needs Python after every step: the shortest chunk is one step.
-        chunk = 0.0 if self.callbacks.wants_batches else CHUNK
-        epoch, batch, bad = 0, 0, False
-        while epoch < count:
-            if not bad:
-                for listener in begins:
-                    listener(batch)
-            if optimizer.learning_rate is not rate:
-                rate, rates = optimizer.learning_rate, self._learning_rates(step, before, count)
-            at = batch
-            try:
-                bad = program.train(epoch, batch, count, before, state.steps, rates, losses, ends, chunk)
-            finally:  # Ctrl-C strikes on the way back from the engine: the steps are done all the same
-                epoch, batch = program.epoch, program.batch
-                state.steps, state.epochs = program.steps, before + epoch
-            if bad:
-                if self._nonfinite(compiled, first + epoch, batch):
-                    return [], ends, f"the loss is no longer finite in epoch {first + epoch}, batch {batch}"
-                program.check_finite = False  # said once; from here on training goes on as it would without the check
-                continue
-            for listener in after:
-                listener(at, {"loss": program.last_loss})
-            if self.progress.level == 1 and program.weight_sum:
-                loss = program.loss_sum / program.weight_sum
-                self.progress.update(first + epoch, batch, self.batches, {"loss": loss})
-        self.rates = rates[:, -1].tolist()
-        return losses.tolist(), ends, ""
-
-    def _solver_epoch(self, compiled, first, count):
-        """One epoch of an optimizer that sees the loss as a function of the parameters."""
-        loss, converged = self.optimizer.epoch(self.problem)
-        if self.network.metrics:  # the last weights that were tried need not be those that were kept
-            self.problem.loss()
-        self.state.steps, self.state.epochs = self.state.steps + 1, self.state.epochs + 1
-        self.rates = []
-        if not math.isfinite(loss):
-            self._nonfinite(compiled, first, 0)
-            return [loss], np.zeros(1), f"the loss is no longer finite in epoch {first}"
-        return [loss], np.zeros(1), "converged" if converged else ""
-
-    def _nonfinite(self, compiled, epoch, batch):
-        """Warns of a loss that is not finite; returns whether a callback wants to end here."""
-        layers = () if self.problem else compiled.outputs()
-        where = first_nonfinite(self.state, layers) or "the loss"
-        hint = ""
-        if not self.problem:
-            rate = self._learning_rates(self.state.steps, self.state.epochs, 1)[0, batch]
-            hint = f"; a learning rate below {rate:g}, clip_norm, or smaller inputs may help"
-        warnings.warn(
-            f"the loss is no longer finite in epoch {epoch}, batch {batch}: the first such value is in {where}{hint}",
-            NonFiniteWarning,
-            stacklevel=6,
-        )
-        self.callbacks.call("on_nonfinite", epoch, batch)
-        return self.network.stop_training
 
 
 def _seconds(begin, ends):
@@ -223,22 +108,3 @@ def evaluate(network, state, samples, threads) -> dict:
     finally:
         state.give(taken)
     return {"loss": loss, **network._measure(samples, outputs)}
-
-
-def empty_outputs(state, graph, n):
-    """Arrays for all outputs of n samples."""
-    return [np.empty((n, *value.shape), dtype=state.memory.dtype) for value in graph.outputs]
-
-
-def first_nonfinite(state, layers):
-    """Where the first value that is not finite stands: a parameter, else the layer that made it; None if nowhere.
-
-    layers: (op record, output) in the order of the forward pass.
-    """
-    for param in state.graph.params.values():
-        if not np.isfinite(param.view(state.memory.params)).all():
-            return param.name
-    for node, array in layers:
-        if not np.isfinite(array).all():
-            return node.where
-    return None

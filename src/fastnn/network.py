@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from . import _fit, _programs, _samples
+from ._batches import Batches
 from ._compile import PRECISIONS
 from ._data import boolean, fraction, non_negative_int, positive, positive_int, sample_shape, weight
+from ._problem import CHUNK
 from ._structure import Structure
 from ._summary import summary_table
 from ._threadpoolctl import register_if_imported
@@ -25,7 +27,7 @@ from .metrics import Metric
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from os import PathLike
 
     from numpy.typing import ArrayLike, DTypeLike
@@ -241,8 +243,8 @@ class Network:
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Iterable[Any] | Callable[[], Iterable[Any]],
+        y: ArrayLike | None = None,
         *,
         epochs: int = 1,
         batch_size: int = 32,
@@ -259,10 +261,13 @@ class Network:
         """Trains the network, further where it was trained before, and returns a History.
 
         Args:
-            X: samples (n, ...), or a list of arrays for several inputs. Any numeric dtype, memory order, or DataFrame.
+            X: samples (n, ...), or a list of arrays for several inputs. Any numeric dtype, memory order, or DataFrame;
+                a memory-mapped array of the network's dtype is read where it lies. Without y: an iterable of batches,
+                (X, y) or (X, y, sample_weight), run through once an epoch, each one step; or a function that makes
+                such a generator.
             y: targets (n,), (n, k), or class ids; a list for several outputs.
             epochs: passes over the data.
-            batch_size: samples in a batch; the last one may be smaller. Solvers see all samples, this many at a time.
+            batch_size: of arrays: samples in a batch; the last one may be smaller. Solvers see all samples, this many at a time.
             accumulate: batches in a step: their gradients are gathered to that of one batch of all their samples, in
                 the memory of one of them. Steps end with the epoch. Layers that see a batch as a whole, as BatchNorm,
                 see each of them.
@@ -289,8 +294,17 @@ class Network:
         share = fraction(validation_split, "validation_split")
         shuffle = boolean(shuffle, "shuffle")
         with self._exclusively():
-            state = self._drafted(X)
-            samples = self._samples(state, X, y, sample_weight, class_weight)
+            if y is None:
+                if share or sample_weight is not None or class_weight is not None or accumulate > 1:
+                    raise ValueError("X without y, batches one by one, goes without validation_split, sample_weight, "
+                                     "class_weight and accumulate")  # fmt: skip
+                batches = Batches(X, epochs)
+                state = self._drafted(batches.first[0])
+                batches.read = lambda *batch: self._samples(state, *batch)
+                samples = batches.read(*batches.first)
+            else:
+                batches, state = None, self._drafted(X)
+                samples = self._samples(state, X, y, sample_weight, class_weight)
             validation = None
             if validation_data is not None:
                 if share:
@@ -302,8 +316,8 @@ class Network:
                 samples, validation = samples.split(share)
             self._check_metrics(state, samples, validation)
             trainer = _fit.Trainer(
-                self, state, samples, validation, epochs=epochs, batch_size=batch_size, accumulate=accumulate,
-                shuffle=shuffle, callbacks=callbacks, verbose=verbose, threads=threads,
+                self, state, samples, validation, batches=batches, epochs=epochs, batch_size=batch_size,
+                accumulate=accumulate, shuffle=shuffle, callbacks=callbacks, verbose=verbose, threads=threads,
             )  # fmt: skip
             with self._committed(state):
                 return trainer.run()
@@ -476,7 +490,7 @@ class Network:
                 compiled.program.set_rows(n, False)
             programs, done = [compiled.program for _, compiled in taken], 0
             while done < batches:
-                done = state.memory.engine.run_side_by_side(programs, done, batches, _fit.CHUNK)
+                done = state.memory.engine.run_side_by_side(programs, done, batches, CHUNK)
         finally:
             for one in taken:
                 state.give(one)

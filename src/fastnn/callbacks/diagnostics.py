@@ -40,12 +40,13 @@ class Diagnostics(Callback):
         self.records: list[dict[str, dict[str, float]]] = []
 
     def on_fit_begin(self):
-        if self.network.optimizer.solver:
-            raise ValueError("Diagnostics looks at steps along the gradient of a batch; solvers take none")
+        if not hasattr(self._trainer.loop, "accumulate"):
+            raise ValueError("Diagnostics looks at the last step over arrays; solvers and batches one by one have none")
         self.records = []
         self._before = None
-        self._last = self._trainer.batches - 1
-        self._step_begin = self._last - self._last % self._trainer.accumulate  # its step may gather several batches
+        loop = self._trainer.loop
+        self._last = loop.batches - 1
+        self._step_begin = self._last - self._last % loop.accumulate  # its step may gather several batches
 
     def on_batch_begin(self, batch):
         if batch == self._step_begin:
