@@ -12,10 +12,9 @@ import pytest
 
 import fastnn as fnn
 from fastnn import _terminal, demo
-from fastnn.demo import digits, neuron, transformer, vending, xor
+from fastnn.demo import cnn, digits, dropout, neuron, transformer, vending, xor
 
-LADDER = ("neuron", "vending", "xor", "digits")  # the other demos have files of their own
-from fastnn.demo import cnn, digits, dropout, neuron, vending, xor
+LADDER = ("neuron", "vending", "xor", "digits", "cnn", "dropout", "transformer")  # the others have a file of their own
 
 
 def lines(module, figures, style=_terminal.ASCII):
@@ -356,14 +355,12 @@ def test_dropout_narrows_the_gap_from_other_seeds():
 
 
 @pytest.fixture(scope="module")
-def all_figures(neuron_figures, vending_figures, xor_figures, digits_figures, transformer_figures):
+def all_figures(
+    neuron_figures, vending_figures, xor_figures, digits_figures, cnn_figures, dropout_figures, transformer_figures
+):
     return {
         "neuron": neuron_figures, "vending": vending_figures, "xor": xor_figures, "digits": digits_figures,
-        "transformer": transformer_figures,
-def all_figures(neuron_figures, vending_figures, xor_figures, digits_figures, cnn_figures, dropout_figures):
-    return {
-        "neuron": neuron_figures, "vending": vending_figures, "xor": xor_figures, "digits": digits_figures,
-        "cnn": cnn_figures, "dropout": dropout_figures,
+        "cnn": cnn_figures, "dropout": dropout_figures, "transformer": transformer_figures,
     }  # fmt: skip
 
 

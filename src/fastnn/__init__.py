@@ -16,8 +16,8 @@ from ._threadpoolctl import register_threadpoolctl
 from .callbacks import (
     EMA,
     SWA,
-    CSVLogger,
     Callback,
+    CSVLogger,
     Diagnostics,
     EarlyStopping,
     LambdaCallback,
@@ -57,9 +57,9 @@ from .layers import (
     MultiHeadAttention,
     PositionalEmbedding,
     PythonLayer,
-    RMSNorm,
     Reshape,
     Residual,
+    RMSNorm,
     TransformerBlock,
 )
 from .losses import Loss

@@ -44,12 +44,12 @@ class Batches:
             self._iterator = iter(self._make())
         while self._pending:
             yield self.read(*self._pending.pop())
-        seen = 1 if self.first is not None else 0
-        self.first = None
-        for seen, batch in enumerate(self._iterator, seen + 1):
+        empty, self.first = self.first is None, None
+        for batch in self._iterator:
+            empty = False
             yield self.read(*_checked(batch))
         self._iterator = None
-        if not seen:
+        if empty:
             raise ShapeError("X yields no batches in this epoch; pass a function that makes a generator for each")
 
     def close(self):

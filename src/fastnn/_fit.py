@@ -1,7 +1,7 @@
 """One call of fit: epochs until they are all done or somebody ends them; figures, validation, callbacks, interrupts.
 
-What an epoch does is in `_loops`. Python comes back from the engine every few hundredths of a second and is free to raise
-KeyboardInterrupt then; the network keeps its last completed step.
+What an epoch does is in `_loops`. Python comes back from the engine every few hundredths of a second and is free to
+raise KeyboardInterrupt then; the network keeps its last completed step.
 """
 
 import time

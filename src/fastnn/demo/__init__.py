@@ -14,7 +14,9 @@ from importlib import import_module
 
 from ..errors import unknown_name
 
-NAMES = ("digits", "cnn", "dropout", "forecast", "lstm", "neuron", "rnn", "transformer", "vending", "xor")  # the first is the default
+NAMES = (  # the first is the default
+    "digits", "cnn", "dropout", "forecast", "lstm", "neuron", "rnn", "transformer", "vending", "xor",
+)  # fmt: skip
 
 
 def load(name: str):
