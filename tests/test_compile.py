@@ -52,7 +52,7 @@ def assert_gradients(net, seed=0):
     """Every gradient against central differences in float64, from memory that held NaN: what is read was written."""
     X, y = samples(net, seed)
     taken = net._take("gradient", net._samples(net._state, X, y))
-    for array in taken[1]._arrays.values():
+    for array in taken[1]._bound.arrays.values():
         array[...] = np.nan if array.dtype.kind == "f" else -1
     net._state.give(taken)
     net.grads[:] = np.nan
@@ -299,7 +299,7 @@ def test_an_input_that_is_the_output():
 
 
 def arena_bytes(compiled):
-    arrays = compiled._arrays.values()
+    arrays = compiled._bound.arrays.values()
     first = min(a.__array_interface__["data"][0] for a in arrays)
     return max(a.__array_interface__["data"][0] + a.nbytes for a in arrays) - first
 
@@ -319,7 +319,7 @@ def test_training_keeps_what_backward_reads_and_shares_the_rest():
 def test_every_buffer_is_aligned():
     net = sequential(fnn.Dense(3, "relu"), fnn.Dropout(0.5), fnn.Dense(5, "gelu"), fnn.Dense(2))
     for mode in ("train", "predict", "predictor"):
-        for array in take(net, mode)[1]._arrays.values():
+        for array in take(net, mode)[1]._bound.arrays.values():
             assert array.__array_interface__["data"][0] % _memory.ALIGNMENT == 0
     assert net.params.__array_interface__["data"][0] % _memory.ALIGNMENT == 0
 
@@ -332,7 +332,7 @@ def test_a_batch_smaller_than_the_programs(rows):
     whole = net.predict(X)
     taken = take(net, "predict")
     compiled = taken[1]
-    for array in compiled._arrays.values():
+    for array in compiled._bound.arrays.values():
         array[...] = np.nan
     out = np.zeros((rows, 6))
     compiled.feed([np.ascontiguousarray(X[:rows])])

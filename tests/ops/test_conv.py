@@ -136,8 +136,8 @@ def test_the_gradient_of_the_data_is_not_computed():
     net.build((28, 28, 1))
     _, compiled = net._state.take("gradient", 4, losses=net.losses, targets=(("ids", ()),))
     graph = net._state.graph
-    assert compiled._plan.array(compiled._arrays, graph.inputs[0]) is not None
-    assert compiled._plan.array(compiled._arrays, graph.inputs[0], "gradient") is None
+    assert compiled._plan.array(compiled._bound.arrays, graph.inputs[0]) is not None
+    assert compiled._plan.array(compiled._bound.arrays, graph.inputs[0], "gradient") is None
 
 
 @pytest.mark.parametrize(
