@@ -12,7 +12,7 @@ typedef struct {
     int has[ARRAYS];
     int64_t size[ARRAYS];
     real *a[ARRAYS], *da[ARRAYS];
-    long double *want[ARRAYS], *dwant[ARRAYS], *scale[ARRAYS];
+    long double *want[ARRAYS], *dwant[ARRAYS];
 } problem_net;
 
 static int differentiable(int array) { return array <= C0; }
@@ -235,7 +235,7 @@ static int compare(const problem_net *q, int array, const real *got, const long 
 {
     static const char *const names[] = {"x", "w", "u", "bias", "rbias", "h0", "c0", "mask", "y", "c_last"};
     const fnn_recurrent *d = &q->d;
-    long double largest = 0, worst = 0;
+    long double largest = 0.1L, worst = 0; /* what goes into a value is of size 1, and may cancel where there is but one */
     int64_t at = 0;
     for (int64_t j = 0; j < q->size[array]; j++) {
         largest = fmaxl(largest, fabsl(want[j]));
@@ -273,8 +273,8 @@ static void test_random(const fnn_target *target)
         run(&q, 1);
         for (int a = 0; a < TAPE; a++) {
             if (!q.has[a]) continue;
-            if (output(a)) compare(&q, a, q.a[a], q.want[a], 100);
-            else if (differentiable(a)) compare(&q, a, q.da[a], q.dwant[a], 100);
+            if (output(a)) compare(&q, a, q.a[a], q.want[a], 40);
+            else if (differentiable(a)) compare(&q, a, q.da[a], q.dwant[a], 40);
         }
         size_t bytes = (size_t)q.size[Y] * sizeof(real);
         real *y = malloc(bytes);
