@@ -32,6 +32,7 @@ typedef struct {
     int64_t outer;                                 /* filters of a group */
     int64_t channels, filters, size;               /* size: of a patch of a group */
     int64_t positions, total, strip, parts, items; /* positions: of an image; items: what lanes share out */
+    int64_t most;                                  /* positions of a strip, for so many images or fewer */
     int direct, planar, depthwise;                 /* patches lie in x; are packed by taps; are not needed */
     const real *x, *w, *bias, *y;
     real *out, *dy, *dx, *dw, *dbias;
@@ -69,16 +70,20 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
                 && w->out_height == w->height && w->out_width == w->width;
     c->planar = w->channels == 1 && w->stride_x == 1 && !c->direct;
     c->depthwise = d->groups > 1 && d->groups == d->filters && d->groups == w->channels;
-    int64_t strip = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);
-    int64_t strips = FN(least)(8, c->total / CONV_LEAST_POSITIONS); /* a single image has them for several threads: 64 */
-    strip = FN(least)(strip, FN(parts_of)(c->total, strips < 1 ? 1 : strips)); /* positions are 32 32 and not 24 24 16 */
+    int64_t fits = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);
+    if (fits < CONV_LEAST_POSITIONS) fits = CONV_LEAST_POSITIONS;
+    /* A single image has strips for several threads: 64 positions are 32 32, not 24 24 16. */
+    int64_t strips = FN(least)(8, c->total / CONV_LEAST_POSITIONS);
+    int64_t strip = FN(least)(fits, FN(parts_of)(c->total, strips < 1 ? 1 : strips));
     if (strip < CONV_LEAST_POSITIONS) strip = CONV_LEAST_POSITIONS;
+    c->most = FN(least)(fits, 2 * CONV_LEAST_POSITIONS);
+    if (c->most < strip) c->most = strip;
     c->strip = strip - strip % (strip > w->out_width ? w->out_width : 12); /* whole rows, or whole tiles */
     int64_t sums = c->size * d->filters, parts = FN(least)(CONV_PARTS, c->total / CONV_PART_POSITIONS);
     int64_t most = CONV_PART_SUMS / sums;
     parts = FN(least)(parts, most < 2 ? 2 : most);
     c->parts = parts < 1 ? 1 : FN(least)(parts, w->rows);
-    c->strip_size = FN(lines)(c->strip * c->size, sizeof(real));
+    c->strip_size = FN(lines)(c->most * c->size, sizeof(real));
 }
 
 /* ---- scratch ------------------------------------------------------------------------------------------------- */
@@ -107,7 +112,7 @@ static fnn_gemm FN(patch_product)(const FN(conv) *c, int64_t count)
 /* Divides the scratch up; returns its size, which never falls as the images get more. */
 static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
 {
-    fnn_gemm products[] = {FN(forward_product)(c, 1), FN(weight_product)(c, c->strip), FN(patch_product)(c, 1)};
+    fnn_gemm products[] = {FN(forward_product)(c, 1), FN(weight_product)(c, c->most), FN(patch_product)(c, 1)};
     size_t product = 0;
     for (int i = 0; i < 3; i++) {
         products[i].m = 1; /* in these orientations, what is packed does not depend on the rows */
