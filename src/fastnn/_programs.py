@@ -27,7 +27,7 @@ class State:
     are 0 until `memory.initialize` draws them, or those of a saved network are read into them.
     """
 
-    COUNTERS = ("steps", "epochs")  # what is saved of it beside the arrays
+    COUNTERS = ("steps", "epochs", "first_epoch")  # what is saved of it beside the arrays
 
     def __init__(self, structure, graph, dtype, precision, seed):
         self.structure, self.graph = structure, graph

@@ -23,7 +23,7 @@ def absolute(y, p):
 class Twice(fnn.Layer):
     """A layer of one's own, with an attribute that is no argument."""
 
-    attributes = ("mood",)
+    attributes = (*fnn.Layer.attributes, "mood")
     mood = "calm"
 
     def __init__(self, units=3):

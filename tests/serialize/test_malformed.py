@@ -147,7 +147,7 @@ WEIGHT = ("header", "layers.0.weight")
         (("network", "built", "counters", "steps"), 2**63, "expected numbers of steps and epochs"),
         (("network", "built", "counters", "epochs"), True, "expected numbers of steps and epochs"),
         (("network", "built", "counters"), [], "expected numbers of steps and epochs"),
-        (("network", "built", "counters", "more"), 1, "expected counters steps, epochs"),
+        (("network", "built", "counters", "more"), 1, "expected counters steps, epochs, first_epoch"),
         (("network", "built", "shapes"), [], "expected shapes of the inputs"),
         (("network", "built", "shapes"), [[0]], "expected shapes of the inputs"),
         (("network", "built", "shapes"), [[4]], "layers.0.weight has shape (3, 2), layers.0 (Dense) needs (4, 2)"),

@@ -57,6 +57,16 @@ def test_training_resumed_ends_where_the_uninterrupted_ends(optimizer, dtype, th
         assert models.bits(net) == models.bits(whole)
 
 
+@pytest.mark.parametrize("optimizer", sorted(fnn.Optimizer.known))
+def test_every_optimizer(optimizer, tmp_path):
+    net = fnn.Network([fnn.Dense(2, "tanh"), fnn.Dense(1)], loss="mse", optimizer=optimizer, input_shape=4, seed=0)
+    X, y = models.data(net, 12)
+    net.fit(X, y, verbose=0)
+    again = saved(net, tmp_path / "a")
+    models.assert_same(net, again)
+    models.assert_same_future(net, again)
+
+
 def test_a_callback_saves_at_every_epoch(tmp_path):
     net = models.sequence()
     X, y = models.data(net)
@@ -72,6 +82,35 @@ def test_a_learning_rate_set_by_hand_is_kept(tmp_path):
     net = models.sequence()
     net.optimizer.learning_rate = 0.25
     assert saved(net, tmp_path / "a").optimizer.learning_rate == 0.25
+
+
+def test_what_is_frozen_and_how_fast_layers_learn_is_kept(tmp_path):
+    net = models.sequence()
+    net.layers[0].trainable = False
+    net.layers[2].layers[0].learning_rate_factor = 0.5
+    again = saved(net, tmp_path / "a")
+    assert not again.layers[0].trainable and again.layers[2].layers[0].learning_rate_factor == 0.5
+    models.assert_same_future(net, again)
+
+
+@pytest.mark.parametrize("by", ["epoch", "step"])
+def test_a_schedule_goes_on_where_it_was(by, tmp_path):
+    """After another optimizer has trained, so that the schedule's epochs are not the network's."""
+
+    def network():
+        net = models.sequence()
+        X, y = models.data(net)
+        net.fit(X, y, epochs=2, verbose=0)
+        net.optimizer = fnn.Adam(fnn.schedules.Exponential(0.1, 0.5, by=by))
+        return net, X, y
+
+    whole, X, y = network()
+    losses = whole.fit(X, y, epochs=4, verbose=0)["loss"]
+    net, X, y = network()
+    net.fit(X, y, epochs=2, verbose=0)
+    again = saved(net, tmp_path / "a")
+    assert again.fit(X, y, epochs=2, verbose=0)["loss"] == losses[2:]
+    assert models.bits(again) == models.bits(whole)
 
 
 def test_a_seed_from_the_system_is_kept(tmp_path):

@@ -28,6 +28,7 @@ class Layer(Configured, family="layer"):
     takes by name; a mask becomes that of x, the others are handed to `plan` by their names.
     """
 
+    attributes = ("trainable", "learning_rate_factor")
     keeps_time = False
     named_inputs: tuple[str, ...] = ("mask",)
     changes = 0  # of what is trained how, in all layers together: networks look whether it has moved
