@@ -576,6 +576,7 @@ def test_a_weight_that_was_only_tried_is_not_kept(call):
 # ---- what is printed ----------------------------------------------------------------------------------------------
 
 SCRIPT = """
+import sys; sys.modules["tqdm.auto"] = None  # its bar has tests of its own
 import numpy as np, fastnn as fnn
 net = fnn.Network([fnn.Dense(16, "tanh"), fnn.Dense(1)], metrics=["mae", "mse", "rmse", "r2"], seed=1)
 X = np.random.default_rng(0).standard_normal((4000, 3))

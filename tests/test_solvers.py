@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn.solvers import _interpolate, _two_loops, _wolfe
+from fastnn.solvers import _interpolate, _Pairs, _wolfe
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -73,22 +73,25 @@ def test_every_step_meets_the_strong_wolfe_conditions():
         assert f <= f0 + 1e-4 * (g0 @ step) * (1 - 1e-9) and abs(g @ step) <= 0.9 * abs(g0 @ step) * (1 + 1e-9)
 
 
-def test_two_loops_are_the_bfgs_matrix():
-    """With all pairs kept, H g of the recursion is that of the BFGS update of the inverse Hessian, equation 6.17."""
-    n, pairs = 5, []
+@pytest.mark.parametrize("steps", [1, 3, 4, 9])
+def test_two_loops_are_the_bfgs_matrix(steps):
+    """H g of the recursion is that of the BFGS update of the inverse Hessian, equation 6.17, over the last four pairs."""
+    n, pairs, seen = 5, _Pairs(4, 5), []
     curvature = np.diag([1.0, 2.0, 3.0, 4.0, 5.0])
-    for _ in range(4):
-        s = RANDOM.standard_normal(n)
-        y = curvature @ s
-        pairs.append((s, y, 1 / (s @ y)))
-    s, y, _ = pairs[-1]
-    H = np.eye(n) * (s @ y) / (y @ y)
-    for s, y, rho in pairs:
-        V = np.eye(n) - rho * np.outer(y, s)
-        H = V.T @ H @ V + rho * np.outer(s, s)
     g = RANDOM.standard_normal(n)
-    np.testing.assert_allclose(_two_loops(pairs, g), H @ g, rtol=1e-12)
-    assert np.array_equal(_two_loops([], g), g)
+    assert np.array_equal(pairs.times(g), g)
+    for _ in range(steps):
+        s = RANDOM.standard_normal(n)
+        pairs.add(s, curvature @ s)
+        seen.append((s, curvature @ s))
+    s, y = seen[-1]
+    H = np.eye(n) * (s @ y) / (y @ y)
+    for s, y in seen[-4:]:
+        V = np.eye(n) - np.outer(y, s) / (s @ y)
+        H = V.T @ H @ V + np.outer(s, s) / (s @ y)
+    np.testing.assert_allclose(pairs.times(g), H @ g, rtol=1e-12)
+    pairs.add(g, -g)  # negative curvature is no pair
+    np.testing.assert_allclose(pairs.times(g), H @ g, rtol=1e-12)
 
 
 @pytest.mark.parametrize("first", [1e-4, 0.1, 1.0, 30.0])

@@ -35,21 +35,21 @@ class Batches:
             self.first = _checked(next(self._iterator))
         except StopIteration:
             raise ShapeError("X yields no batches") from None
-        self._pending = [self.first]
         self.read = None
 
     def epoch(self):
         """The samples of each batch of the next epoch."""
         if self._iterator is None:
             self._iterator = iter(self._make())
-        while self._pending:
-            yield self.read(*self._pending.pop())
-        empty, self.first = self.first is None, None
+        count = 0
+        if self.first is not None:
+            first, self.first, count = self.first, None, 1
+            yield self.read(*first)
         for batch in self._iterator:
-            empty = False
+            count += 1
             yield self.read(*_checked(batch))
         self._iterator = None
-        if empty:
+        if not count:
             raise ShapeError("X yields no batches in this epoch; pass a function that makes a generator for each")
 
     def close(self):

@@ -88,6 +88,8 @@ class Trainer:
 
 def _seconds(begin, ends):
     """How long each epoch took, up to now, from the times at which the engine's clock saw them end."""
+    if len(ends) == 1:
+        return [time.perf_counter() - begin]
     lengths = np.diff(ends)
     return [time.perf_counter() - begin - float(lengths.sum()), *lengths.tolist()]
 

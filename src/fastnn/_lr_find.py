@@ -40,7 +40,7 @@ class RateSearch:
         return float(self.rates[np.argmin(slopes)])
 
     def plot(self, *, path: str | PathLike[str] | None = None) -> Any:
-        """The losses over the rates as a figure (needs matplotlib), saved where `path` is given; returns the figure."""
+        """The losses over the rates as a picture (needs matplotlib), saved to `path` if given; returns the figure."""
         from .plot import plot_rates
 
         return plot_rates(self, path=path)

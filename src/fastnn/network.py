@@ -267,8 +267,8 @@ class Network:
                 such a generator.
             y: targets (n,), (n, k), or class ids; a list for several outputs.
             epochs: passes over the data.
-            batch_size: of arrays: samples in a batch; the last one may be smaller. Solvers see all samples, this many
-                at a time.
+            batch_size: of arrays: samples in a batch; the last one may be smaller. Solvers see all samples, so many at
+                a time.
             accumulate: batches in a step: their gradients are gathered to that of one batch of all their samples, in
                 the memory of one of them. Steps end with the epoch. Layers that see a batch as a whole, as BatchNorm,
                 see each of them.

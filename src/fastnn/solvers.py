@@ -10,11 +10,11 @@ other data.
 from __future__ import annotations
 
 import math
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ._core.kernels import ENGINES
 from ._data import fraction, non_negative, positive, positive_int
 from .optimizers import Optimizer
 
@@ -130,15 +130,15 @@ class LBFGS(Solver):
         memory = problem.memory
         if not memory:
             loss, gradient = problem.gradient()
-            memory.update(pairs=deque(maxlen=self.history), loss=loss, gradient=gradient)
+            memory.update(pairs=_Pairs(self.history, len(gradient)), loss=loss, gradient=gradient)
         x, loss, gradient, pairs = problem.get(), memory["loss"], memory["gradient"], memory["pairs"]
-        if not abs(gradient).max(initial=0.0) > self.tolerance_grad:
+        if not np.abs(gradient).max(initial=0.0) > self.tolerance_grad:
             return loss, True
-        direction = -_two_loops(pairs, gradient)
+        direction = -pairs.times(gradient)
         if not direction @ gradient < 0:  # curvature lost to rounding
-            pairs.clear()
+            pairs.forget()
             direction = -gradient
-        first = 1.0 if pairs else min(1.0, 1.0 / abs(gradient).sum())
+        first = 1.0 if pairs.count else min(1.0, 1.0 / np.abs(gradient).sum())
 
         def along(step):
             problem.set(x + step * direction)
@@ -154,32 +154,43 @@ class LBFGS(Solver):
             raise
         if not step:
             problem.set(x)
-            retry = bool(pairs)  # once more, downhill; if that leads nowhere either, this is the bottom
-            pairs.clear()
+            retry = pairs.count > 0  # once more, downhill; if that leads nowhere either, this is the bottom
+            pairs.forget()
             return loss, not retry
         problem.set(x + step * direction)
-        moved, turned = problem.get() - x, new_gradient - gradient
-        if moved @ turned > np.finfo(np.float64).eps * (turned @ turned):
-            pairs.append((moved, turned, 1.0 / (moved @ turned)))
+        pairs.add(problem.get() - x, new_gradient - gradient)
         memory.update(loss=new_loss, gradient=new_gradient)
         small = self.tolerance_change * max(abs(loss), abs(new_loss), 1.0)
-        done = loss - new_loss <= small or abs(new_gradient).max() <= self.tolerance_grad
+        done = loss - new_loss <= small or np.abs(new_gradient).max() <= self.tolerance_grad
         return new_loss, bool(done)
 
 
-def _two_loops(pairs, gradient):
-    """H g from the pairs (s, y, 1 / s y) of the last steps, oldest first: Nocedal and Wright's algorithm 7.4."""
-    q, shares = gradient.copy(), []
-    for s, y, inverse in reversed(pairs):
-        share = inverse * (s @ q)
-        q -= share * y
-        shares.append(share)
-    if pairs:
-        s, y, inverse = pairs[-1]
-        q *= 1.0 / (inverse * (y @ y))
-    for (s, y, inverse), share in zip(pairs, reversed(shares), strict=True):
-        q += (share - inverse * (y @ q)) * s
-    return q
+class _Pairs:
+    """The last steps s and the changes y of the gradient along them, in a ring; `times` multiplies by their matrix."""
+
+    def __init__(self, history, size):
+        self.s, self.y = np.empty((history, size)), np.empty((history, size))
+        self.inverse = np.empty(history)  # 1 / (s y)
+        self.forget()
+
+    def forget(self):
+        self.count, self.newest = 0, -1
+
+    def add(self, s, y):
+        """Takes a pair in, unless its curvature is not positive."""
+        product = s @ y
+        if not product > np.finfo(np.float64).eps * (y @ y):
+            return
+        self.newest = (self.newest + 1) % len(self.s)
+        self.count = min(self.count + 1, len(self.s))
+        self.s[self.newest], self.y[self.newest], self.inverse[self.newest] = s, y, 1.0 / product
+
+    def times(self, gradient):
+        """H gradient; the gradient itself where there is no pair."""
+        result = gradient.copy()
+        if self.count:
+            ENGINES["float64"].two_loops(self.s, self.y, self.inverse, self.newest, self.count, result)
+        return result
 
 
 def _wolfe(along, f0, slope0, step, c1, c2, most):

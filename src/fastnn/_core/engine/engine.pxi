@@ -28,7 +28,7 @@ include "python.pxi"
 include "program.pxi"
 include "parts.pxi"
 include "predict.pxi"
-include "jacobian.pxi"
+include "solver.pxi"
 include "functions.pxi"
 
 

@@ -1,4 +1,4 @@
-# The Jacobian of least squares: residuals and their derivatives with respect to all parameters, one output at a time.
+# What solvers need beside a gradient: the Jacobian of least squares, one output at a time, and the product of L-BFGS.
 
 cdef class Residual(Op):
     """One residual of one sample, r = sqrt(scale w) (p - y); backward from it gives its row of the Jacobian.
@@ -58,3 +58,29 @@ def jacobian(Program program, const real[::1] grads, double scale, int64_t first
         program.leave()
     if s.failed:
         program.raise_error()
+
+
+def two_loops(const real[:, ::1] s, const real[:, ::1] y, const real[::1] inverse, int64_t newest, int64_t count, real[::1] q):
+    """q = H q, H being the inverse Hessian that the last `count` pairs of L-BFGS show: Nocedal and Wright, algorithm 7.4.
+
+    s, y: rows of a ring, the newest pair in row `newest`; inverse: 1 / (s y) of each.
+    """
+    cdef int64_t i, row, n = q.shape[0], size = s.shape[0]
+    cdef double product, square
+    cdef double[::1] shares
+    if count > size or y.shape[0] != size or inverse.shape[0] != size or s.shape[1] != n or y.shape[1] != n or n == 0:
+        raise ValueError(f"two_loops: {count} pairs of {size} rows, {n} elements")
+    if count == 0:
+        return
+    shares = numpy.empty(count)
+    for i in range(count):
+        row = (newest - i + size) % size
+        K.dot(&serial, n, &s[row, 0], &q[0], &product)
+        shares[i] = inverse[row] * product
+        K.axpy(&serial, n, -shares[i], &y[row, 0], &q[0])
+    K.sum_squares(&serial, n, &y[newest, 0], &square)
+    K.scale(&serial, n, 1.0 / (inverse[newest] * square), &q[0])
+    for i in range(count - 1, -1, -1):
+        row = (newest - i + size) % size
+        K.dot(&serial, n, &y[row, 0], &q[0], &product)
+        K.axpy(&serial, n, shares[i] - inverse[row] * product, &s[row, 0], &q[0])
