@@ -326,7 +326,8 @@ class LevenbergMarquardt(Solver):
         scale = np.maximum(memory["scale"], np.finfo(np.float64).eps * np.max(memory["scale"]))
         growth = 2.0
         for _ in range(self.MOST_REJECTED):
-            damped = matrix + np.diag(memory["mu"] * scale)
+            damped = matrix.copy()
+            damped.flat[:: len(x) + 1] += memory["mu"] * scale
             step = _solution(damped, -gradient)
             short = self.tolerance_step * (self.tolerance_step + np.linalg.norm(x))
             if step is not None:
