@@ -146,8 +146,8 @@ def nist_row(problem, start, repeats):
 
     def theirs():
         found = optimize.least_squares(
-            lambda b: problem.model(b, problem.x) - problem.y, problem.starts[start], method="lm", max_nfev=10 * NIST_STEPS,
-            ftol=TIGHT, xtol=TIGHT, gtol=TIGHT,
+            lambda b: problem.model(b, problem.x) - problem.y, problem.starts[start], method="lm",
+            max_nfev=10 * NIST_STEPS, ftol=TIGHT, xtol=TIGHT, gtol=TIGHT,
         )  # fmt: skip
         return 2 * found.cost, found.nfev
 

@@ -75,7 +75,7 @@ def test_every_step_meets_the_strong_wolfe_conditions():
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 9])
 def test_two_loops_are_the_bfgs_matrix(steps):
-    """H g of the recursion is that of the BFGS update of the inverse Hessian, equation 6.17, over the last four pairs."""
+    """H g of the recursion is that of BFGS, equation 6.17 for the inverse Hessian, over the last four pairs."""
     n, pairs, seen = 5, _Pairs(4, 5), []
     curvature = np.diag([1.0, 2.0, 3.0, 4.0, 5.0])
     g = RANDOM.standard_normal(n)

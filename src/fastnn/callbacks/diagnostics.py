@@ -18,7 +18,8 @@ class Diagnostics(Callback):
         "gradient_norm": Euclidean norm of the gradient of each parameter on a fixed batch, before clipping.
         "update_ratio": |step| / |weight| of each parameter at the last step of the epoch; 1e-3 is usual.
         "dead": the share of the units of each relu layer whose output is 0 for all samples of the fixed batch.
-    The fixed batch is the first samples of the training data. Listens to batches, since it looks at the last step of
+    The fixed batch is the first samples of the training data; of a batch so large that it is trained in parts, "dead"
+    looks at the first part. Listens to batches, since it looks at the last step of
     each epoch; nothing that it does changes the training.
 
     Args:

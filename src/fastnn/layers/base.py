@@ -31,6 +31,7 @@ class Layer(Configured, family="layer"):
     attributes = ("trainable", "learning_rate_factor")
     keeps_time = False
     named_inputs: tuple[str, ...] = ("mask",)
+    attributes = ("trainable", "learning_rate_factor")
     changes = 0  # of what is trained how, in all layers together: networks look whether it has moved
     _trainable = True
     _learning_rate_factor = 1.0
@@ -39,6 +40,8 @@ class Layer(Configured, family="layer"):
         # A layer that only others are made from has no name to be found by.
         cls.name = "" if abstract else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
         super().__init_subclass__(**kwargs)
+        inherited = (name for base in reversed(cls.__mro__) for name in base.__dict__.get("attributes", ()))
+        cls.attributes = tuple(dict.fromkeys(inherited))  # a layer's own beside those of all layers
 
     @property
     def outputs(self) -> int:
