@@ -35,7 +35,7 @@ SHELVES = [
     {"fastnn.network", "fastnn.serialize", "fastnn._typing"},
     {"fastnn.convert"},
     {"fastnn", "fastnn._config_report"},
-    {"fastnn.benchmark", "fastnn.demo"},
+    {"fastnn.benchmark", "fastnn.demo", "fastnn.sklearn"},
     {"fastnn.cli"},
     {"fastnn.__main__"},
 ]

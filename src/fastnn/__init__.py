@@ -89,8 +89,8 @@ __all__ = [
 
 _register_if_imported()
 
-# What needs modules that not every program needs is imported when it is first asked for.
-_LATER = {"load": "serialize", "from_torch": "convert", "from_sklearn": "convert", "from_keras": "convert"}
+# What needs modules that not every program needs is imported when it is first asked for; "" is a module itself.
+_LATER = {"load": "serialize", "from_torch": "convert", "from_sklearn": "convert", "from_keras": "convert", "sklearn": ""}
 
 
 def __getattr__(name: str) -> object:
@@ -98,5 +98,6 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    globals()[name] = getattr(import_module(f".{_LATER[name]}", __name__), name)
+    module = import_module(f".{_LATER[name] or name}", __name__)
+    globals()[name] = getattr(module, name) if _LATER[name] else module
     return globals()[name]
