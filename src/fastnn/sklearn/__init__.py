@@ -9,5 +9,6 @@ except ImportError as error:
     raise ImportError("fastnn.sklearn needs scikit-learn 1.6 or newer: pip install -U scikit-learn") from error
 
 from ._mlp import MLPClassifier, MLPRegressor
+from ._network import NetworkClassifier, NetworkRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"]

@@ -96,3 +96,13 @@ def _kind_of(y):
     if kind not in ("binary", "multiclass", "multilabel-indicator"):
         check_classification_targets(y)  # says what is wrong
     return kind
+
+
+def checked_classes(estimator: Any, classes: ArrayLike | None) -> ArrayLike | None:
+    """The `classes` of a call of partial_fit, after comparing them with those of the calls before."""
+    known = getattr(estimator, "classes_", None)
+    if known is None and classes is None:
+        raise ValueError("classes must be passed on the first call to partial_fit: y need not have them all")
+    if known is not None and classes is not None and set(known) != set(np.unique(classes)):
+        raise ValueError(f"classes={classes!r} is not what the calls before had: {known}")
+    return classes

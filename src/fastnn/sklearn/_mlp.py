@@ -25,7 +25,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .._data import fraction, non_negative, positive, positive_int
 from ..errors import unknown_name
-from ._labels import Labels
+from ._labels import Labels, checked_classes
 from ._perceptron import ACTIVATIONS, Descent, Perceptron, Samples, Stepper
 
 if TYPE_CHECKING:
@@ -439,11 +439,7 @@ class MLPClassifier(ClassifierMixin, _MLP):
             X, y, sample_weight: as for `fit`; y need not have all classes.
             classes: all classes, needed in the first call.
         """
-        if classes is None and not hasattr(self, "classes_"):
-            raise ValueError("classes must be passed on the first call to partial_fit: y need not have them all")
-        if classes is not None and hasattr(self, "classes_") and set(self.classes_) != set(np.unique(classes)):
-            raise ValueError(f"classes={classes!r} is not what the calls before had: {self.classes_}")
-        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+        return self._fit(X, y, sample_weight, incremental=True, classes=checked_classes(self, classes))
 
     def _read_targets(self, y, dtype, keep, classes):
         if not hasattr(self, "classes_") or not keep:
