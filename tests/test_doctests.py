@@ -1,7 +1,7 @@
 """Every example in a docstring of the package runs and prints what it says."""
 
 import doctest
-import importlib
+import importlib.util
 import pkgutil
 
 import pytest
@@ -10,9 +10,10 @@ import fastnn
 
 # Commands for a terminal, which are run by tests of their own.
 COMMANDS = ("fastnn.__main__", "fastnn.cli", "fastnn.demo", "fastnn.benchmark")
+EXTRAS = () if importlib.util.find_spec("sklearn") else ("fastnn.sklearn",)
 
 FOUND = ["fastnn", *(module.name for module in pkgutil.walk_packages(fastnn.__path__, "fastnn."))]
-MODULES = [name for name in FOUND if not name.startswith(COMMANDS)]
+MODULES = [name for name in FOUND if not name.startswith(COMMANDS + EXTRAS)]
 
 
 @pytest.mark.parametrize("name", MODULES)
