@@ -167,6 +167,14 @@ def test_partial_fit_and_warm_start(kind, target):
         assert_same_fit(theirs, ours)
 
 
+def test_solvers_go_on_from_each_other():
+    model = MLPClassifier(10, solver="lbfgs", max_iter=15, warm_start=True, random_state=0).fit(X, y)
+    loss = model.loss_
+    assert model.set_params(solver="adam", max_iter=5).fit(X, y).loss_ < loss and len(model.loss_curve_) == 5
+    loss = model.loss_
+    assert model.set_params(solver="lbfgs").fit(X, y).loss_ < loss
+
+
 def test_a_rate_that_changes_between_calls_keeps_the_velocity():
     theirs, ours = both(C, solver="sgd", learning_rate="invscaling", learning_rate_init=0.3)
     for _ in range(4):

@@ -21,7 +21,7 @@ from ..layers import Dense, Layer
 from ..losses import Loss
 from ..network import Network
 from ._labels import Labels, checked_classes
-from ._mlp import dense
+from ._mlp_base import dense
 from ._perceptron import threads
 
 try:
