@@ -1,6 +1,7 @@
 """fastnn.sklearn's perceptrons beside scikit-learn's, on the data sets that scikit-learn brings along.
 
     python benchmarks/sklearn_estimators.py
+    python benchmarks/sklearn_estimators.py --threads 1     # in seconds of the CPU: for a machine that is busy
 
 Default arguments, float64 as the data come, five folds for each of five seeds; a seed is that of the folds and of both
 estimators. Each fit is made by both in turn, with one thread and with all; the times of a library are those of its
@@ -46,21 +47,22 @@ def splits(name, X, y, seeds):
             yield seed, train, test
 
 
-def measured(name, seeds):
+def measured(name, seeds, counts):
     """({library: scores}, {library: {threads: seconds of each fit}})."""
+    clock = time.process_time if counts == [1] else time.perf_counter
     X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
     kind = "MLPRegressor" if name in REGRESSION else "MLPClassifier"
     scores = {library: [] for library in LIBRARIES}
-    times = {library: {threads: [] for threads in machine.thread_counts()} for library in LIBRARIES}
+    times = {library: {threads: [] for threads in counts} for library in LIBRARIES}
     for seed, train, test in splits(name, X, y, seeds):
-        for threads in machine.thread_counts():
+        for threads in counts:
             for library, module in LIBRARIES.items():
                 model = clone(getattr(module, kind)(random_state=seed))
                 with threadpool_limits(threads):
-                    start = time.perf_counter()
+                    start = clock()
                     model.fit(X[train], y[train])
-                    times[library][threads].append(time.perf_counter() - start)
-                if threads == 1:  # fastnn's fits do not depend on it, and scikit-learn's but by rounding
+                    times[library][threads].append(clock() - start)
+                if threads == counts[0]:  # fastnn's fits do not depend on it, and scikit-learn's but by rounding
                     scores[library].append(model.score(X[test], y[test]))
     return scores, times
 
@@ -79,13 +81,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=SEEDS)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--threads", type=int, nargs="+", default=machine.thread_counts())
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     about = machine.describe_machine()
     print(f"{about['cpu']}, {about['cores']} cores; fastnn {fastnn.__version__}, scikit-learn {sklearn.__version__}\n")
     print(HEAD)
     for name in arguments.sets:
-        print(row(name, *measured(name, arguments.seeds)), flush=True)
+        print(row(name, *measured(name, arguments.seeds, arguments.threads)), flush=True)
 
 
 if __name__ == "__main__":

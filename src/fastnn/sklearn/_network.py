@@ -8,6 +8,7 @@ output layer, and scikit-learn's manners.
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -60,6 +61,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         metrics: MetricLike | Sequence[MetricLike] = (),
         epochs: int = 100,
         batch_size: int | str = "auto",
+        accumulate: int = 1,
         validation_split: float = 0.0,
         shuffle: bool = True,
         callbacks: CallbacksLike = (),
@@ -76,6 +78,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         self.metrics = metrics
         self.epochs = epochs
         self.batch_size = batch_size
+        self.accumulate = accumulate
         self.validation_split = validation_split
         self.shuffle = shuffle
         self.callbacks = callbacks
@@ -111,7 +114,6 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
 
     def _fit(self, X, y, sample_weight, validation_data, *, epochs, keep, classes=None):
         keep = keep and hasattr(self, "network_")
-        context = self._init_callback_context(max_subtasks=epochs) if hasattr(self, "_init_callback_context") else None
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True, allow_nd=True, reset=not keep,
             **self._target_checks,
@@ -123,24 +125,35 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         network = self.network_ if keep else self._make_network(X, targets)
         if validation_data is not None:
             validation_data = self._read_validation(validation_data)
-        size = min(AUTO_BATCH, len(X)) if self.batch_size == "auto" else positive_int(self.batch_size, "batch_size")
-        given = self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]
-        callbacks = [copy.copy(callback) for callback in given]
-        if hasattr(self, "_skl_callbacks"):
-            callbacks.append(_Tasks(self, context, X, y, sample_weight))
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=callbacks[-1].metadata)
-        self.history_ = network.fit(
-            X, targets, epochs=epochs, batch_size=size, validation_data=validation_data,
-            validation_split=self.validation_split, shuffle=self.shuffle, sample_weight=sample_weight,
-            class_weight=self._class_weight(), callbacks=callbacks, verbose=self.verbose, threads=self._threads(),
-        )  # fmt: skip
-        self.network_, self.n_iter_ = network, len(self.history_.epochs)
-        if hasattr(self, "_skl_callbacks"):
-            context.call_on_fit_task_end(
-                estimator=self, X=X, y=y, metadata=callbacks[-1].metadata,
-                reconstruction_attributes=lambda: {"network_": _Recipe(network).network()},
+        with self._as_task(epochs, X, y, sample_weight, network) as tasks:
+            self.history_ = network.fit(
+                X, targets, epochs=epochs, batch_size=self._batch(len(X)), accumulate=self.accumulate,
+                validation_data=validation_data, validation_split=self.validation_split, shuffle=self.shuffle,
+                sample_weight=sample_weight, class_weight=self._class_weight(), callbacks=[*self._listeners(), *tasks],
+                verbose=self.verbose, threads=self._threads(),
             )  # fmt: skip
+        self.network_, self.n_iter_ = network, len(self.history_.epochs)
         return self
+
+    def _batch(self, n):
+        return min(AUTO_BATCH, n) if self.batch_size == "auto" else positive_int(self.batch_size, "batch_size")
+
+    def _listeners(self):
+        """The callbacks as copies: a fit leaves its network in them."""
+        callbacks = self.callbacks if isinstance(self.callbacks, (list, tuple)) else [self.callbacks]
+        return [copy.copy(callback) for callback in callbacks]
+
+    @contextmanager
+    def _as_task(self, epochs, *data):
+        """The fit as a task of scikit-learn's callbacks; gives what tells them of the epochs, if there are any."""
+        context = self._init_callback_context(max_subtasks=epochs) if hasattr(self, "_init_callback_context") else None
+        if not hasattr(self, "_skl_callbacks"):
+            yield []
+            return
+        tasks = _Tasks(self, context, *data)
+        tasks.begin(context)
+        yield [tasks]
+        tasks.end(context)
 
     def _make_network(self, X, targets):
         outputs = self._outputs_of(targets)
@@ -183,56 +196,35 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         outputs = network.predict(dense(X), threads=self._threads())
         return network._predictions(network._built(), [outputs])[0]
 
-    def __getstate__(self) -> Any:
-        state = {**super().__getstate__()}
-        if "network_" in state:
-            state["network_"] = _Recipe(state["network_"])
-        return state
-
-    def __setstate__(self, state: Any) -> None:
-        recipe = state.get("network_")
-        super().__setstate__({**state, "network_": recipe.network()} if recipe else state)
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = tags.input_tags.three_d_array = True
         return tags
 
 
-class _Recipe:
-    """What a network is made of, without the engine's memory: configuration and a copy of the weights."""
-
-    def __init__(self, network):
-        names = ("layers", "loss", "optimizer", "metrics", "precision", "seed")
-        self.arguments = {name: copy.deepcopy(getattr(network, name)) for name in names}
-        self.arguments["dtype"] = network.dtype.name
-        self.arguments["input_shape"] = network._built().graph.inputs[0].shape
-        self.weights = {name: weight.copy() for name, weight in network.get_weights().items()}
-
-    def network(self) -> Network:
-        """A network of its own like it; its optimizer starts anew."""
-        network = Network(**self.arguments)
-        network.set_weights(self.weights)
-        return network
-
-
 class _Tasks(Callback):
     """Tells the callbacks of scikit-learn of each epoch as a task of the fit; one that says so ends training."""
 
-    def __init__(self, estimator, context, X, y, sample_weight):
-        self.metadata = None if sample_weight is None else {"sample_weight": sample_weight}
-        self.estimator, self.context = estimator, context
-        self.data = {"estimator": estimator, "X": X, "y": y, "metadata": self.metadata}
+    def __init__(self, estimator, context, X, y, sample_weight, network):
+        self.context, self.fitting = context, network
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata}
+
+    def begin(self, task):
+        task.call_on_fit_task_begin(**self.data)
+
+    def end(self, task):
+        """Returns whether a callback wants this to be the last task."""
+        return task.call_on_fit_task_end(
+            **self.data, reconstruction_attributes=lambda: {"network_": copy.deepcopy(self.fitting)}
+        )
 
     def on_epoch_begin(self, epoch):
         self.task = self.context.subcontext(task_name="epoch")
-        self.task.call_on_fit_task_begin(**self.data)
+        self.begin(self.task)
 
     def on_epoch_end(self, epoch, logs):
-        stops = self.task.call_on_fit_task_end(
-            **self.data, reconstruction_attributes=lambda: {"network_": _Recipe(self.network).network()}
-        )
-        if stops:
+        if self.end(self.task):
             self.network.stop_training = True
 
 
@@ -247,8 +239,8 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         loss, optimizer, metrics, dtype, precision: as for `Network`; dtype "auto" is float64 for X of float64, else
             float32. A loss of your own, `f(y, p) -> (loss, dloss_dp)`, sees y as numbers of the classes, (n, 1), or as
             0 and 1, (n, outputs).
-        epochs, batch_size, validation_split, shuffle, callbacks, threads, verbose: as for `Network.fit`; batch_size
-            "auto" is min(200, n).
+        epochs, batch_size, accumulate, validation_split, shuffle, callbacks, threads, verbose: as for `Network.fit`;
+            batch_size "auto" is min(200, n).
         class_weight: {label: weight} or "balanced".
         warm_start: whether a fit goes on with the network of the one before.
         random_state: of the first weights, dropout and the order of samples.
@@ -276,6 +268,7 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
         metrics: MetricLike | Sequence[MetricLike] = (),
         epochs: int = 100,
         batch_size: int | str = "auto",
+        accumulate: int = 1,
         validation_split: float = 0.0,
         shuffle: bool = True,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -289,8 +282,8 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
     ) -> None:
         super().__init__(
             layers, loss=loss, optimizer=optimizer, metrics=metrics, epochs=epochs, batch_size=batch_size,
-            validation_split=validation_split, shuffle=shuffle, callbacks=callbacks, dtype=dtype, precision=precision,
-            threads=threads, verbose=verbose, warm_start=warm_start, random_state=random_state,
+            accumulate=accumulate, validation_split=validation_split, shuffle=shuffle, callbacks=callbacks, dtype=dtype,
+            precision=precision, threads=threads, verbose=verbose, warm_start=warm_start, random_state=random_state,
         )  # fmt: skip
         self.class_weight = class_weight
 

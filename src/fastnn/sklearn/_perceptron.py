@@ -14,8 +14,8 @@ import numpy as np
 from scipy import optimize, special
 
 from .._compile import Head, Rule, aligned_vector, compile_program
-from .._fit import CHUNK
 from .._graph import Value
+from .._problem import CHUNK
 from .._programs import KEPT, thread_count
 from ..layers import Dense
 from ..network import Network
@@ -206,7 +206,9 @@ class Perceptron:
 
         def value_and_gradient(x):
             params[:] = x
-            return program.gradients(0), grads.astype(np.float64)
+            program.reset()
+            program.gradients(0)
+            return program.loss_sum / program.weight_sum, grads.astype(np.float64)
 
         def iterated(intermediate_result):
             watch(self.reported(float(intermediate_result.fun), samples, penalty))
@@ -245,7 +247,7 @@ class Descent:
         self.penalty = alpha * self.batches / (2 * samples.total)  # the mean over the epoch
         self._feed(samples)
         self.rates = [np.empty((1, compiled.program.batches)) for compiled in self.parts]
-        self.loss = np.empty(1)  # where a program leaves that of its batches
+        self.unread = np.empty(1)  # where a program leaves the loss of an epoch, and its end
 
     def _feed(self, samples):
         for compiled, rows in zip(self.parts, self.rows, strict=True):
@@ -273,7 +275,7 @@ class Descent:
         epoch = batch = 0
         while epoch < 1:
             try:
-                program.train(epoch, batch, 1, 0, self.stepper.steps, rates, self.loss, CHUNK)
+                program.train(epoch, batch, 1, 0, self.stepper.steps, rates, self.unread, self.unread, CHUNK)
             finally:  # Ctrl-C strikes on the way back from the engine: the steps are done all the same
                 epoch, batch, self.stepper.steps = program.epoch, program.batch, program.steps
 
