@@ -90,7 +90,9 @@ __all__ = [
 _register_if_imported()
 
 # What needs modules that not every program needs is imported when it is first asked for; "" is a module itself.
-_LATER = {"load": "serialize", "from_torch": "convert", "from_sklearn": "convert", "from_keras": "convert", "sklearn": ""}
+_LATER = {
+    "load": "serialize", "from_torch": "convert", "from_sklearn": "convert", "from_keras": "convert", "sklearn": "",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
