@@ -254,6 +254,21 @@ def test_warnings_and_errors():
     assert not hasattr(MLPClassifier(solver="lbfgs"), "partial_fit")
 
 
+def test_labels_that_do_not_go_on():
+    model = MLPClassifier(5, max_iter=1).fit(X, y)
+    for labels in (ONE_HOT.astype(int), y + 1, y.astype(str)):
+        with pytest.raises(ValueError, match="classes"):
+            model.partial_fit(X, labels)
+    with pytest.raises(ValueError, match="same classes as in the previous"):
+        model.set_params(warm_start=True).fit(X[y < 5], y[y < 5])
+    with pytest.raises(ValueError, match="not what the calls before had"):
+        model.partial_fit(X, y, classes=[0, 1])
+    several = MLPClassifier(5, max_iter=1).fit(X, ONE_HOT.astype(int))
+    for labels in (y, ONE_HOT[:, :3].astype(int), 2 * ONE_HOT.astype(int)):
+        with pytest.raises(ValueError, match="labels"):
+            several.partial_fit(X, labels)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -60,6 +60,8 @@ class Labels:
             if not ((marks == 0) | (marks == 1)).all():
                 raise ValueError("y: expected 0 and 1 in the columns of several labels a sample")
             return marks
+        if y.ndim != 1:
+            raise ValueError(f"y has the shape {y.shape}; expected one of the classes {self.classes} for each sample")
         ids = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
         unknown = self.classes[ids] != y
         if unknown.any():
