@@ -28,7 +28,6 @@ class Layer(Configured, family="layer"):
     takes by name; a mask becomes that of x, the others are handed to `plan` by their names.
     """
 
-    attributes = ("trainable", "learning_rate_factor")
     keeps_time = False
     named_inputs: tuple[str, ...] = ("mask",)
     attributes = ("trainable", "learning_rate_factor")
