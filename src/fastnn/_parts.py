@@ -13,13 +13,18 @@ BYTES = 512 * 1024  # of a part at least: half of a core's second-level cache, s
 
 
 def count(plan, layout, memory) -> int:
-    """A power of two; 1 where parts do not pay."""
+    """A power of two; 1 where parts do not pay.
+
+    An op's attribute `kept` is how many elements of a sample it holds for its backward pass beside the planned memory.
+    """
     kinds = [plan.ops[node.kind] for node in plan.nodes]
     if any(kind.whole_batch for kind in kinds):
         return 1
-    most = min(MOST, layout.rows // max(kind.least_rows for kind in kinds), layout.total // BYTES)
+    own = sum(node.attrs.get("kept", 0) for node in plan.nodes) * layout.rows * memory.dtype.itemsize
+    size = layout.total + own
+    most = min(MOST, layout.rows // max(kind.least_rows for kind in kinds), size // BYTES)
     parts, vector = 1, memory.params.nbytes
-    while 2 * parts <= most and 4 * parts * vector <= layout.total:
+    while 2 * parts <= most and 4 * parts * vector <= size:
         parts *= 2
     return parts
 

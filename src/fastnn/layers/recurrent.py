@@ -80,6 +80,7 @@ class _Recurrent:
             reads=(*["mask"][: len(mask)], *["h", "c"][: len(states)]),
             stream=g.streaming,
             multiply_adds=x.shape[0] * (params["weight"].size + params["recurrent_weight"].size),
+            kept=x.shape[0] * (params["weight"].shape[1] + self.states * self.units),
         )
         if self.return_state:
             return self._parts(g, x, y, steps)
