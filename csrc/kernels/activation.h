@@ -220,6 +220,7 @@ static void FN(activation_forward)(const fnn_ctx *cx, int32_t kind, double alpha
 static void FN(activation_backward)(const fnn_ctx *cx, int32_t kind, double alpha, int64_t n, const real *saved,
                                     const real *dy, real *dx, int32_t accumulate)
 {
-    FN(activation_args) a = {.kind = kind, .accumulate = accumulate, .alpha = (real)alpha, .x = saved, .dy = dy, .y = dx};
+    FN(activation_args) a = {.kind = kind, .accumulate = accumulate, .alpha = (real)alpha, .x = saved, .dy = dy,
+                             .y = dx};
     FN(for_items)(cx, n, 1, FN(activation_backward_range), &a);
 }

@@ -179,8 +179,8 @@ static void FN(attend)(const FN(attention) *job, FN(attention_block) *b, const F
 /* ---- backward ------------------------------------------------------------------------------------------------ */
 
 /* Scores of query i to probabilities, and dscores from the gradients of these to those of the products q k. */
-ALWAYS_INLINE void FN(softmax_query_back)(const FN(attention) *job, const FN(attention_block) *b, int64_t i, real log_sum,
-                                          real mean, real *s, real *ds)
+ALWAYS_INLINE void FN(softmax_query_back)(const FN(attention) *job, const FN(attention_block) *b, int64_t i,
+                                          real log_sum, real mean, real *s, real *ds)
 {
     const int64_t seen = FN(keys_seen)(job, b, i);
     const real *mask = FN(key_mask)(job, b);
@@ -216,7 +216,8 @@ static void FN(query_means)(const FN(attention) *job, const FN(attention_block) 
 }
 
 /* One block; `first` says that the gradients of its keys begin with it. */
-static void FN(attend_back)(const FN(attention) *job, const FN(attention_block) *b, const FN(attention_lane) *lane, int first)
+static void FN(attend_back)(const FN(attention) *job, const FN(attention_block) *b, const FN(attention_lane) *lane,
+                            int first)
 {
     const fnn_attention *d = job->d;
     const int64_t key = FN(key_at)(job, b), query = FN(query_at)(job, b, d->ldq), at_y = FN(query_at)(job, b, d->ldy);
@@ -297,16 +298,16 @@ static void FN(run_attention)(const fnn_ctx *cx, FN(attention) *job, int64_t ite
     else FN(run_chunks)(threads, items, FN(parts_of)(items, threads), body, job);
 }
 
-static void FN(attention_forward)(const fnn_ctx *cx, const fnn_attention *d, const real *q, const real *k, const real *v,
-                                  const real *mask, real *y, real *stats)
+static void FN(attention_forward)(const fnn_ctx *cx, const fnn_attention *d, const real *q, const real *k,
+                                  const real *v, const real *mask, real *y, real *stats)
 {
     FN(attention) job = {.d = d, .q = q, .k = k, .v = v, .mask = mask, .out = y, .stats = stats};
     FN(run_attention)(cx, &job, d->rows * d->heads * FN(query_blocks)(d), 4, FN(attention_items));
 }
 
-static void FN(attention_backward)(const fnn_ctx *cx, const fnn_attention *d, const real *q, const real *k, const real *v,
-                                   const real *mask, const real *y, const real *stats, const real *dy, real *dq, real *dk,
-                                   real *dv)
+static void FN(attention_backward)(const fnn_ctx *cx, const fnn_attention *d, const real *q, const real *k,
+                                   const real *v, const real *mask, const real *y, const real *stats, const real *dy,
+                                   real *dq, real *dk, real *dv)
 {
     FN(attention) job = {.d = d, .q = q, .k = k, .v = v, .mask = mask, .y = y, .dy = dy,
                          .stats = (real *)(uintptr_t)stats, .dq = dq, .dk = dk, .dv = dv};

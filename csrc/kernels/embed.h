@@ -39,7 +39,8 @@ static void FN(embed_scratch)(const fnn_ctx *cx, const fnn_embed *d, size_t *byt
 }
 
 /* Columns [column, column + n) of a token's gradient. */
-ALWAYS_INLINE void FN(embed_sum)(const FN(embedding) *job, int64_t token, int64_t column, int64_t n, real *sum, int adds)
+ALWAYS_INLINE void FN(embed_sum)(const FN(embedding) *job, int64_t token, int64_t column, int64_t n, real *sum,
+                                 int adds)
 {
     const int64_t cols = job->d->cols;
     int64_t place = job->first[token];

@@ -134,7 +134,7 @@ static void check(problem_attention *q, int backward)
         for (int64_t head = 0; head < d->heads; head++)
             for (int64_t i = 0; i < d->queries; i++) query(q, &w, row, head, i, p);
     run(q, backward);
-    /* scores have the size of their head, 4 sqrt(size); their errors are those of the exponents, and add up over keys */
+    /* scores have the size of their head, 4 sqrt(size); their errors are the exponents', and add up over keys */
     long double bound = 60 + 8 * sqrtl((long double)d->size * (d->keys > d->queries ? d->keys : d->queries));
     compare(q, Y, w.y, bound);
     for (int i = 1; i < 4 && backward; i++) compare(q, names[i], buffers[i], 4 * bound);
@@ -146,8 +146,8 @@ static void test_random(const fnn_target *target)
     for (int i = 0; i < 700; i++) {
         problem_attention q;
         const int64_t long_one = i % 25 == 0 ? 150 : i % 5 == 0 ? 70 : 12, causal = i % 3 == 0;
-        fnn_attention d = {.rows = 1 + below(3), .heads = 1 + below(3), .queries = 1 + below(long_one), .size = 1 + below(i % 4 ? 20 : 70),
-                           .causal = (int32_t)causal, .adds = (int32_t)below(2)};
+        fnn_attention d = {.rows = 1 + below(3), .heads = 1 + below(3), .queries = 1 + below(long_one),
+                           .size = 1 + below(i % 4 ? 20 : 70), .causal = (int32_t)causal, .adds = (int32_t)below(2)};
         d.keys = causal ? d.queries : 1 + below(long_one);
         set_up(&q, target, d, i % 2, i % 7 != 0);
         q.threads = 1 + (int)below(3);
@@ -160,7 +160,8 @@ static void test_cache(const fnn_target *target)
 {
     for (int i = 0; i < 100; i++) {
         problem_attention q;
-        fnn_attention d = {.rows = 1 + below(3), .heads = 1 + below(3), .queries = 1 + below(3), .size = 1 + below(40), .causal = 1};
+        fnn_attention d = {.rows = 1 + below(3), .heads = 1 + below(3), .queries = 1 + below(3), .size = 1 + below(40),
+                           .causal = 1};
         d.first = below(140), d.keys = d.first + d.queries;
         set_up(&q, target, d, i % 2, 1);
         check(&q, 0);
@@ -195,7 +196,8 @@ static void test_threads(const fnn_target *target)
 {
     for (int causal = 0; causal < 2; causal++) {
         problem_attention q;
-        set_up(&q, target, (fnn_attention){.rows = 3, .heads = 5, .queries = 130, .keys = 130, .size = 33, .causal = causal}, 1, 0);
+        const fnn_attention d = {.rows = 3, .heads = 5, .queries = 130, .keys = 130, .size = 33, .causal = causal};
+        set_up(&q, target, d, 1, 0);
         real *first[USED];
         for (q.threads = 1; q.threads <= 3; q.threads++) {
             run(&q, 1);
