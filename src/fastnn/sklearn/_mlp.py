@@ -46,7 +46,7 @@ class MLPClassifier(ClassifierMixin, MLP):
         momentum, nesterovs_momentum: of "sgd".
         early_stopping, validation_fraction: whether that share of the samples is held out, whose score then decides
             when training ends and which weights are kept.
-        beta_1, beta_2, epsilon: of "adam", which adds epsilon as Kingma and Ba's Algorithm 1 does.
+        beta_1, beta_2, epsilon: of "adam".
         max_fun: the most evaluations of the loss with "lbfgs".
 
     Attributes:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+FAR = 2**62  # a step at which beta^t is 0 for every beta below 1
 ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid", "tanh": "tanh", "relu": "relu"}
 
 
@@ -75,13 +76,26 @@ def threads() -> int:
 
 
 class Stepper:
-    """An optimizer on its way: its rule, the present learning rate, the steps so far and its slots."""
+    """An optimizer on its way: its rule, the present learning rate, the steps so far and its slots.
+
+    The engine's Adam is Kingma and Ba's Algorithm 1, scikit-learn's the form at the end of their section 2: there the
+    corrections for the start are in the learning rate and do not touch epsilon. It is the same rule at a step so far
+    out that the engine's own corrections are 1, with learning rates that have them.
+    """
 
     def __init__(self, rule: SGD | Adam) -> None:
         self.rule = rule
         self.learning_rate = rule.learning_rate
         self.steps = 0
+        self.first = FAR if isinstance(rule, Adam) else 0  # what the engine counts the steps from
         self.slots: dict[str, NDArray[Any]] = {}
+
+    def rates(self, count: int) -> Any:
+        """The learning rates of the next `count` steps, or the one of all."""
+        if not self.first:
+            return self.learning_rate
+        t = np.arange(self.steps + 1.0, self.steps + count + 1)
+        return self.learning_rate * np.sqrt(1 - self.rule.beta2**t) / (1 - self.rule.beta1**t)
 
     @classmethod
     def adam(cls, learning_rate: float, beta1: float, beta2: float, epsilon: float) -> Stepper:
@@ -266,18 +280,19 @@ class Descent:
         """One pass over the samples; returns their mean loss, each batch's taken before its step."""
         loss = weight = 0.0
         for compiled, rates in zip(self.parts, self.rates, strict=True):
-            rates.fill(self.stepper.learning_rate)
+            rates[0] = self.stepper.rates(rates.size)
             self._run(compiled.program, rates)
             loss, weight = loss + compiled.program.loss_sum, weight + compiled.program.weight_sum
         return self.perceptron.reported(loss / weight, self.samples, self.penalty)
 
     def _run(self, program, rates):
-        epoch = batch = 0
+        stepper, epoch, batch = self.stepper, 0, 0
         while epoch < 1:
+            number = stepper.first + stepper.steps
             try:
-                program.train(epoch, batch, 1, 0, self.stepper.steps, rates, self.unread, self.unread, CHUNK)
+                program.train(epoch, batch, 1, 0, number, rates, self.unread, self.unread, CHUNK)
             finally:  # Ctrl-C strikes on the way back from the engine: the steps are done all the same
-                epoch, batch, self.stepper.steps = program.epoch, program.batch, program.steps
+                epoch, batch, stepper.steps = program.epoch, program.batch, program.steps - stepper.first
 
     def end(self) -> None:
         """Lets go of the samples."""
