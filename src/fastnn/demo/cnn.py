@@ -17,7 +17,7 @@ from .. import _terminal
 from ..benchmark.report import duration
 from . import digits
 
-INTRODUCTION = "Handwritten digits, 8 x 8 pixels: a small convolutional network learns filters to read them by."
+INTRODUCTION = "Handwritten digits, 8 x 8 pixels, read by a small convolutional network."
 SIZE = (10, 4.5)
 FILTERS, KERNEL = 12, 5
 EPOCHS, BATCH_SIZE, LEARNING_RATE, SMOOTHING = 30, 32, 0.003, 0.1

@@ -16,7 +16,7 @@ from .. import _terminal
 from ..benchmark.report import duration
 from . import digits
 
-INTRODUCTION = "A network far too large for its data: it learns by heart, and dropout keeps it from that."
+INTRODUCTION = "A network too large for its data learns by heart; dropout keeps it from that."
 SIZE = (10, 3.8)
 SAMPLES, WRONG, UNITS = 500, 0.2, 512
 INPUT_RATE, RATE = 0.2, 0.5
