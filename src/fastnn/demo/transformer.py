@@ -15,7 +15,7 @@ import fastnn as fnn
 from .. import _terminal
 from ..benchmark.report import duration
 
-INTRODUCTION = "A transformer reads Python's documentation, character by character, and then writes some."
+INTRODUCTION = "A transformer reads Python's documentation character by character, and writes."
 SIZE = (9.5, 4)
 LENGTH, UNITS, HEADS, BLOCKS = 64, 128, 4, 2
 ROUNDS, STEPS, BATCH_SIZE, LEARNING_RATE = 15, 100, 32, 3e-3

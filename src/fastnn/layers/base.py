@@ -30,6 +30,7 @@ class Layer(Configured, family="layer"):
 
     keeps_time = False
     named_inputs: tuple[str, ...] = ("mask",)
+    attributes = ("trainable", "learning_rate_factor")
     changes = 0  # of what is trained how, in all layers together: networks look whether it has moved
     _trainable = True
     _learning_rate_factor = 1.0
