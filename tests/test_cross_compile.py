@@ -22,7 +22,7 @@ def test_the_harness_passes_under_emulation(tmp_path, compiler, emulator, target
     for tool in (compiler, emulator):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed (on Debian: gcc-aarch64-linux-gnu, libc6-dev-arm64-cross, qemu-user)")
-    make = ["make", "-C", CSRC, "--silent", "--no-print-directory", f"BUILD={tmp_path}", f"CC={compiler}"]
+    make = ["make", "-C", CSRC, "--silent", "--no-print-directory", "--jobs=2", f"BUILD={tmp_path}", f"CC={compiler}"]
     done = subprocess.run([*make, f"RUN={emulator}", "test"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert re.search(r"^targets: (.*)$", done.stdout, re.M)[1].split() == targets
