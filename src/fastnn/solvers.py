@@ -100,7 +100,7 @@ class LBFGS(Solver):
     >>> net = fnn.Network([fnn.Dense(4, "tanh"), fnn.Dense(1)], optimizer=fnn.LBFGS(), dtype="float64", seed=1)
     >>> x = np.linspace(-2, 2, 40)
     >>> history = net.fit(x, np.sin(x), epochs=200, batch_size=40)
-    >>> history["loss"][-1] < 1e-5
+    >>> history["loss"][-1] < 1e-3
     True
     """
 
