@@ -60,6 +60,9 @@ int64_t below(int64_t n);
  * still runs every kernel on every target. */
 extern int emulated;
 
+/* How many of so many random problems to take: under an emulator a tenth, since long double is software there too. */
+static inline int problems(int wanted) { return emulated ? wanted / 10 : wanted; }
+
 /* ---- tables of cases (cases.h) ------------------------------------------------------------------------------- */
 
 enum { BUFFERS = 6 };

@@ -143,7 +143,7 @@ static void check(problem_attention *q, int backward)
 
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < 700; i++) {
+    for (int i = 0; i < problems(700); i++) {
         problem_attention q;
         const int64_t long_one = i % 25 == 0 ? 150 : i % 5 == 0 ? 70 : 12, causal = i % 3 == 0;
         fnn_attention d = {.rows = 1 + below(3), .heads = 1 + below(3), .queries = 1 + below(long_one),
@@ -158,7 +158,7 @@ static void test_random(const fnn_target *target)
 /* Forward of a few queries that follow upon many keys, as from a cache. */
 static void test_cache(const fnn_target *target)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < problems(100); i++) {
         problem_attention q;
         fnn_attention d = {.rows = 1 + below(3), .heads = 1 + below(3), .queries = 1 + below(3), .size = 1 + below(40),
                            .causal = 1};

@@ -204,9 +204,9 @@ static fnn_conv plain(int64_t rows, int64_t size, int64_t channels, int64_t kern
 
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < 1500; i++) try_conv(target, random_conv(4, 7, 3), 1);
-    for (int i = 0; i < 150; i++) try_conv(target, random_conv(3, 12, 20), 1);
-    for (int i = 0; i < 20; i++) try_conv(target, random_conv(40, 20, 9), 1 + (int)below(4));
+    for (int i = 0; i < problems(1500); i++) try_conv(target, random_conv(4, 7, 3), 1);
+    for (int i = 0; i < problems(150); i++) try_conv(target, random_conv(3, 12, 20), 1);
+    for (int i = 0; i < problems(20); i++) try_conv(target, random_conv(40, 20, 9), 1 + (int)below(4));
 }
 
 static void test_common(const fnn_target *target)
@@ -234,7 +234,7 @@ static void test_threads(const fnn_target *target)
         run_backward(&q);
         real *y = copied(q.y, q.size_y), *dy = copied(q.dy, q.size_y), *dx = copied(q.dx, q.size_x);
         real *dw = copied(q.dw, q.size_w), *dbias = copied(q.dbias, q.d.filters);
-        for (int t = 0; t < 2 * COUNT(threads); t++) { /* twice: workers asleep, then awake */
+        for (int t = 0; t < (emulated ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
             q.threads = threads[t % COUNT(threads)];
             memcpy(q.dy, q.was_dy, (size_t)q.size_y * sizeof(real));
             run_forward(&q);
@@ -255,7 +255,7 @@ static void test_threads(const fnn_target *target)
 /* The scratch for a batch holds for every smaller one. */
 static void test_scratch(const fnn_target *target)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < problems(100); i++) {
         fnn_conv d = random_conv(60, 12, 30);
         fnn_ctx cx = {.threads = 1 + (int)below(4)};
         size_t most, fewer;

@@ -98,7 +98,7 @@ static void check_update(problem_embed *q)
 
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < problems(1500); i++) {
         problem_embed q;
         set_up(&q, target, (fnn_embed){.count = 1 + below(i % 10 ? 12 : 300), .tokens = 1 + below(i % 3 ? 9 : 200),
                                        .cols = 1 + below(i % 50 ? 40 : 2100)});

@@ -101,7 +101,7 @@ static void check(problem_pool *q, int mean)
 
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < 2000; i++) {
+    for (int i = 0; i < problems(2000); i++) {
         problem_pool q;
         set_up(&q, target, random_window(i % 50 ? 3 : 90, 6, i % 7 ? 6 : 40), i % 3 == 0);
         q.accumulate = (int)below(2);

@@ -265,7 +265,7 @@ static fnn_recurrent random_net(int i)
  * gradients of weights are sums over all of them. */
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < (emulated ? 100 : 600); i++) {
+    for (int i = 0; i < problems(600); i++) {
         problem_net q;
         set_up(&q, target, random_net(i));
         q.threads = 1 + (int)below(3);

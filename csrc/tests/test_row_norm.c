@@ -98,7 +98,7 @@ static void check(problem_norm *q, int inputs)
 
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < problems(1500); i++) {
         problem_norm q;
         fnn_row_norm d = {.rows = 1 + below(i % 20 ? 6 : 300), .cols = 1 + below(i % 5 ? 40 : 150), .epsilon = i % 2 ? 1e-5 : 1e-2,
                           .centered = i % 3 != 0, .adds_dx = (int)below(2), .adds_dw = (int)below(2)};
