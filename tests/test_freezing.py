@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn._compile import Rule
+from fastnn._rule import Rule
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((40, 6))

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 
+from . import _figures
 from ._loops import ArrayLoop, BatchLoop, SolverLoop, empty_outputs
 from ._problem import mean_loss
 from ._progress import progress_of
@@ -39,7 +40,8 @@ class Trainer:
         """All epochs; what is borrowed is given back on every way out."""
         network = self.network
         network.stop_training = False
-        self.callbacks.attach(self, network, self.history, network._figure_names(self.validation is not None))
+        names = _figures.names(network.metrics, len(self.state.graph.outputs), self.validation is not None)
+        self.callbacks.attach(self, network, self.history, names)
         self.loop.open()
         try:
             self.callbacks.call("on_fit_begin")
@@ -79,7 +81,8 @@ class Trainer:
         """{name: figure of each epoch}; metrics and validation are of the last one, where there are any."""
         figures = {"loss": losses}
         if self.network.metrics:
-            figures.update({name: [value] for name, value in self.network._measure(*self.loop.measured()).items()})
+            measured = _figures.measure(self.network.metrics, self.network.losses, *self.loop.measured())
+            figures.update({name: [value] for name, value in measured.items()})
         if self.validation is not None:
             found = evaluate(self.network, self.state, self.validation, self.threads)
             figures.update({f"val_{name}": [value] for name, value in found.items()})
@@ -109,4 +112,4 @@ def evaluate(network, state, samples, threads) -> dict:
         loss = mean_loss(compiled.program)
     finally:
         state.give(taken)
-    return {"loss": loss, **network._measure(samples, outputs)}
+    return {"loss": loss, **_figures.measure(network.metrics, network.losses, samples, outputs)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _samples
+from ._prediction import engine_predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 def predictor(network: Network) -> Callable[..., Any]:
     """A callable (x, out=None): the engine's own, so that no Python code stands before it, where it can be."""
     general = General(network)
-    engine = network._make_predictor(1)
+    engine = engine_predictor(network._state, 1)
     if engine is None:
         return general
     engine.general = general

@@ -11,6 +11,8 @@ from . import _compile
 from ._core import binding
 from ._data import positive_int
 from ._graph import Value
+from ._rule import Rule
+from ._vectors import Memory
 from .layers.base import Layer
 
 KEPT = 16  # programs that wait for another call; more come only from many threads or many batch sizes
@@ -32,7 +34,7 @@ class State:
     def __init__(self, structure, graph, dtype, precision, seed):
         self.structure, self.graph = structure, graph
         self._graphs = {(tuple(value.shape for value in graph.inputs), ()): graph}
-        self.memory = _compile.Memory(graph, dtype)
+        self.memory = Memory(graph, dtype)
         self.precision, self.seed = precision, seed
         self.steps = 0  # optimizer steps so far
         self.epochs = 0  # epochs so far: each has an order of its own
@@ -114,7 +116,7 @@ class State:
             for loss, output, (kind, shape) in zip(losses, graph.outputs, targets, strict=True)
         ] if losses else []  # fmt: skip
         keeps_gradients = keeps_gradients or accumulate > 1
-        rule = None if optimizer is None else _compile.Rule(self.memory, optimizer, keeps_gradients)
+        rule = None if optimizer is None else Rule(self.memory, optimizer, keeps_gradients)
         return _compile.compile_program(
             graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record,
             precision=self.precision, seed=self.seed, rule=rule, accumulate=accumulate,

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from . import _fit, _programs, _samples
+from . import _figures, _fit, _prediction, _programs, _samples
 from ._batches import Batches
 from ._compile import PRECISIONS
 from ._data import boolean, fraction, non_negative_int, positive, positive_int, sample_shape, weight
-from ._problem import CHUNK
 from ._structure import Structure
 from ._summary import summary_table
 from ._threadpoolctl import register_if_imported
 from .errors import NotFittedError, ShapeError, unknown_name
-from .losses import DEFAULTS, Loss
+from .losses import Loss
 from .metrics import Metric
 from .optimizers import Optimizer
 
@@ -127,7 +126,7 @@ class Network:
         checked = checked if several else checked[0]
         with self._exclusively():
             if self._state is not None:
-                self.losses = self._resolve_losses(self._state.graph, checked)
+                self.losses = _figures.losses_of(self._state.graph, checked)
                 self._state.forget_programs()
             self._loss = checked
 
@@ -157,24 +156,6 @@ class Network:
         with self._exclusively():
             self._metrics = checked
 
-    def _resolve_losses(self, graph, loss) -> list[Loss]:
-        """The loss of each output, its default taken from the last activation, checked against it."""
-        given = loss if isinstance(loss, list) else [loss] * len(graph.outputs)
-        if len(given) != len(graph.outputs):
-            raise ValueError(f"loss: the network has {len(graph.outputs)} outputs, got {len(given)} losses")
-        losses = []
-        for loss, output in zip(given, graph.outputs, strict=True):
-            last = graph.last_activation(output)
-            activation = "" if last is None else last.activation
-            loss = loss or Loss.get(DEFAULTS.get(activation, "mse"))
-            loss.check_output(output.shape)
-            if activation in loss.rejects:
-                fits = next(name for name, default in DEFAULTS.items() if default == loss.name)
-                fix = f"take {fits} or a linear last layer"
-                raise ValueError(f"loss {loss.name!r} does not fit after {activation}; {fix}")
-            losses.append(loss)
-        return losses
-
     def build(self, input_shape: Shape | None = None) -> Self:
         """Makes the parameters without data; a network that has them is left as it is.
 
@@ -199,13 +180,13 @@ class Network:
     def _draft(self, shapes) -> _programs.State:
         """A state for these input shapes; the network is not changed."""
         graph = self._structure.plan(shapes)
-        self._resolve_losses(graph, self._loss)
+        _figures.losses_of(graph, self._loss)
         state = _programs.State(self._structure, graph, self.dtype, self.precision, self._seed)
         state.memory.initialize(self._seed)
         return state
 
     def _commit(self, state):
-        self.losses = self._resolve_losses(state.graph, self._loss)
+        self.losses = _figures.losses_of(state.graph, self._loss)
         self._state = state
 
     @contextmanager
@@ -236,7 +217,7 @@ class Network:
         return self._structure.reader
 
     def _samples(self, state, X, y, sample_weight=None, class_weight=None):
-        losses = self._resolve_losses(state.graph, self._loss)
+        losses = _figures.losses_of(state.graph, self._loss)
         return _samples.read_samples(X, y, state, losses, self._where(), sample_weight, class_weight)
 
     # ---- training ----------------------------------------------------------------------------------------------------
@@ -315,7 +296,7 @@ class Network:
                 validation = self._samples(state, *validation_data)
             elif share:
                 samples, validation = samples.split(share)
-            self._check_metrics(state, samples, validation)
+            _figures.check(self.metrics, _figures.losses_of(state.graph, self._loss), samples, validation)
             trainer = _fit.Trainer(
                 self, state, samples, validation, batches=batches, epochs=epochs, batch_size=batch_size,
                 accumulate=accumulate, shuffle=shuffle, callbacks=callbacks, verbose=verbose, threads=threads,
@@ -450,63 +431,7 @@ class Network:
             result = self._predictor.attempt(X, out)
             if result is not None:
                 return result
-        state = self._built()
-        inputs = _samples.read_inputs(X, state.graph.inputs, self.dtype, self._where(), checked_later=True)
-        graph, n = _samples.graph_of(inputs, state, self._where()), inputs.n
-        batch = state.predict_batch(n, graph) if batch_size is None else min(positive_int(batch_size, "batch_size"), n)
-        outputs = _fit.empty_outputs(state, graph, n) if out is None else self._check_out(out, graph, n)
-        try:
-            self._run_predict(state, graph, inputs.fed(self.dtype), outputs, batch, _programs.thread_count(threads))
-        except FloatingPointError:  # from a program that met NaN or infinity: say where, as any check would
-            _samples.read_inputs(X, state.graph.inputs, self.dtype, self._where())
-            raise
-        if self._predictor is None and n <= PREDICTOR_ROWS:
-            self._predictor = self._make_predictor(PREDICTOR_ROWS)
-        if inputs.lengths and out is None:
-            outputs = [inputs.cut(output, value, graph) for output, value in zip(outputs, graph.outputs, strict=True)]
-        return outputs[0] if len(outputs) == 1 else outputs
-
-    def _check_out(self, out, graph, n):
-        outs = _samples.several(out, len(graph.outputs), "out")
-        for array, value in zip(outs, graph.outputs, strict=True):
-            need = f"{self.dtype} {(n, *value.shape)}"
-            if not isinstance(array, np.ndarray) or array.dtype != self.dtype or array.shape != (n, *value.shape):
-                got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-                raise ValueError(f"out: expected an array {need}, got {got}")
-            if not (array.flags.c_contiguous and array.flags.writeable):
-                raise ValueError("out: expected a writable C-contiguous array")
-        return outs
-
-    def _run_predict(self, state, graph, inputs, outputs, batch, threads):
-        n = len(inputs[0])
-        batches = -(-n // batch)
-        workers = state.workers(n, graph, batches, threads)
-        taken = [
-            state.take("predict", batch, graph=graph, threads=threads if workers == 1 else 1) for _ in range(workers)
-        ]
-        try:
-            for _, compiled in taken:
-                compiled.feed(inputs)
-                compiled.record(outputs)
-                compiled.program.set_rows(n, False)
-            programs, done = [compiled.program for _, compiled in taken], 0
-            while done < batches:
-                done = state.memory.engine.run_side_by_side(programs, done, batches, CHUNK)
-        finally:
-            for one in taken:
-                state.give(one)
-
-    def _make_predictor(self, rows):
-        state = self._state
-        graph = state.graph
-        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-            return None
-        compiled = state.take("predictor", rows)[1]
-        (given,), (result,) = graph.inputs, graph.outputs
-        return state.memory.engine.Predictor(
-            compiled.program, compiled.array(given), compiled.array(result), given.limit or 0,
-            graph.work * rows > _programs.RELEASE_WORK, _programs.default_thread_count(),
-        )  # fmt: skip
+        return _prediction.predict(self, X, batch_size, out, threads)
 
     def predictor(self) -> Callable[..., Any]:
         """A callable for the lowest latency: `p(x)` or `p(x, out=...)` is `predict` for one sample at a time.
@@ -553,50 +478,8 @@ class Network:
         """{"loss": ..., metric: ...} on these samples, without dropout, penalties included."""
         state = self._built()
         samples = self._samples(state, X, y, sample_weight)
-        self._check_metrics(state, samples)
+        _figures.check(self.metrics, self.losses, samples)
         return _fit.evaluate(self, state, samples, _programs.thread_count(None))
-
-    def _predictions(self, state, outputs) -> list:
-        """The outputs as metrics see them: probabilities where the loss takes logits."""
-        graph = state.graph
-        losses = self._resolve_losses(graph, self._loss)
-        last = [graph.last_activation(value) for value in graph.outputs]
-        return [
-            loss.prediction(output, "" if op is None else op.activation)
-            for loss, output, op in zip(losses, outputs, last, strict=True)
-        ]
-
-    def _check_metrics(self, state, *parts):
-        """A metric that these samples do not fit is an error now, not after the first epoch."""
-        if not self.metrics:
-            return
-        for samples in filter(None, parts):
-            made_up = [np.zeros((1, *value.shape)) for value in samples.graph.outputs]
-            for i, output in enumerate(self._predictions(state, made_up)):
-                target, _, sample_weight = samples.measured(i)
-                shape = output.shape[1:] if samples.masks[i] is None else output.shape[2:]
-                for metric in self.metrics:
-                    metric.check(target, shape, sample_weight)
-
-    def _figure_names(self, validated) -> tuple[str, ...]:
-        """What an epoch records, by name."""
-        count = len(self._state.graph.outputs)
-        suffixes = [f"_{i}" for i in range(count)] if count > 1 else [""]
-        names = ["loss", *(metric.name + suffix for suffix in suffixes for metric in self.metrics)]
-        return (*names, *(f"val_{name}" for name in names if validated))
-
-    def _measure(self, samples, outputs) -> dict:
-        """The metrics, by name; with several outputs each metric for each of them, as name_0, name_1."""
-        if not self.metrics:
-            return {}
-        figures = {}
-        predictions = self._predictions(self._state, outputs)
-        for i, prediction in enumerate(predictions):
-            suffix = f"_{i}" if len(outputs) > 1 else ""
-            measured = samples.measured(i, prediction)
-            for metric in self.metrics:
-                figures[metric.name + suffix] = metric(*measured)
-        return figures
 
     # ---- parameters --------------------------------------------------------------------------------------------------
 
@@ -701,7 +584,6 @@ class Network:
 
 
 _UNREAD = np.empty(1)  # where the engine writes what one step has no use for
-PREDICTOR_ROWS = 16  # up to here `predict` goes the short way
 
 
 class _Training:

@@ -141,7 +141,7 @@ def test_a_deep_graph(tmp_path):
 def test_what_is_loaded_does_not_draw_its_weights_first(tmp_path, monkeypatch):
     net = models.sequence()
     net.save(tmp_path / "a")
-    monkeypatch.setattr("fastnn._compile.Memory.initialize", None)
+    monkeypatch.setattr("fastnn._vectors.Memory.initialize", None)
     models.assert_same(net, fnn.load(tmp_path / "a"))
 
 

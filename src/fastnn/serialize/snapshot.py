@@ -8,11 +8,12 @@ from functools import partial
 
 import numpy as np
 
-from .._compile import aligned_vector
+from .. import _figures
 from .._core import kernels
 from .._graph import Graph
 from .._programs import State
 from .._structure import Structure
+from .._vectors import aligned_vector
 from ..errors import ModelFileError
 from ..layers.base import Input
 from ..network import Network
@@ -89,7 +90,7 @@ def _state(net, built, fill):
     unread = [name for name in weights if name not in graph.params and name not in graph.states]
     if unread:
         raise ModelFileError(f"{unread[0]} belongs to no layer")
-    net._resolve_losses(graph, net.loss)
+    _figures.losses_of(graph, net.loss)
     _check_arrays(net, built, graph)
     state = State(net._structure, graph, net.dtype, net.precision, net._seed)
     order = [name for name in weights if name in graph.params]

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .. import _figures
 from .._data import positive_int
 from ..callbacks import Callback
 from ..layers import Dense, Layer
@@ -194,7 +195,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         X = validate_data(self, X, accept_sparse=["csr", "csc"], allow_nd=True, reset=False)
         network = self.network_
         outputs = network.predict(dense(X), threads=self._threads())
-        return network._predictions(network._built(), [outputs])[0]
+        return _figures.predictions(network._built().graph, network.losses, [outputs])[0]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

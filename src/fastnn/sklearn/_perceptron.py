@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import optimize, special
 
-from .._compile import Head, Rule, aligned_vector, compile_program
+from .._compile import Head, compile_program
 from .._graph import Value
 from .._problem import CHUNK
 from .._programs import KEPT, thread_count
+from .._rule import Rule
+from .._vectors import aligned_vector
 from ..layers import Dense
 from ..network import Network
 from ..optimizers import SGD, Adam

@@ -1,0 +1,73 @@
+"""`predict` for any number of samples, batch by batch on as many threads as pay."""
+
+import numpy as np
+
+from . import _programs, _samples
+from ._data import positive_int
+from ._loops import empty_outputs
+from ._problem import CHUNK
+
+PREDICTOR_ROWS = 16  # up to here the next call goes the short way, through the engine's Predictor
+
+
+def predict(network, X, batch_size, out, threads):
+    """The outputs of a network, into `out` or new arrays."""
+    state, where = network._built(), network._where()
+    inputs = _samples.read_inputs(X, state.graph.inputs, network.dtype, where, checked_later=True)
+    graph, n = _samples.graph_of(inputs, state, where), inputs.n
+    batch = state.predict_batch(n, graph) if batch_size is None else min(positive_int(batch_size, "batch_size"), n)
+    outputs = empty_outputs(state, graph, n) if out is None else _checked(out, graph, n, network.dtype)
+    try:
+        _run(state, graph, inputs.fed(network.dtype), outputs, batch, _programs.thread_count(threads))
+    except FloatingPointError:  # from a program that met NaN or infinity: say where, as any check would
+        _samples.read_inputs(X, state.graph.inputs, network.dtype, where)
+        raise
+    if network._predictor is None and n <= PREDICTOR_ROWS:
+        network._predictor = engine_predictor(state, PREDICTOR_ROWS)
+    if inputs.lengths and out is None:
+        outputs = [inputs.cut(output, value, graph) for output, value in zip(outputs, graph.outputs, strict=True)]
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _checked(out, graph, n, dtype):
+    """The arrays of the caller that outputs go to."""
+    outs = _samples.several(out, len(graph.outputs), "out")
+    for array, value in zip(outs, graph.outputs, strict=True):
+        need = f"{dtype} {(n, *value.shape)}"
+        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != (n, *value.shape):
+            got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+            raise ValueError(f"out: expected an array {need}, got {got}")
+        if not (array.flags.c_contiguous and array.flags.writeable):
+            raise ValueError("out: expected a writable C-contiguous array")
+    return outs
+
+
+def _run(state, graph, inputs, outputs, batch, threads):
+    n = len(inputs[0])
+    batches = -(-n // batch)
+    workers = state.workers(n, graph, batches, threads)
+    taken = [state.take("predict", batch, graph=graph, threads=threads if workers == 1 else 1) for _ in range(workers)]
+    try:
+        for _, compiled in taken:
+            compiled.feed(inputs)
+            compiled.record(outputs)
+            compiled.program.set_rows(n, False)
+        programs, done = [compiled.program for _, compiled in taken], 0
+        while done < batches:
+            done = state.memory.engine.run_side_by_side(programs, done, batches, CHUNK)
+    finally:
+        for one in taken:
+            state.give(one)
+
+
+def engine_predictor(state, rows):
+    """The engine's own callable for up to `rows` samples; None for several inputs or outputs."""
+    graph = state.graph
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        return None
+    compiled = state.take("predictor", rows)[1]
+    (given,), (result,) = graph.inputs, graph.outputs
+    return state.memory.engine.Predictor(
+        compiled.program, compiled.array(given), compiled.array(result), given.limit or 0,
+        graph.work * rows > _programs.RELEASE_WORK, _programs.default_thread_count(),
+    )  # fmt: skip
