@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 
 CLASSES = 10
-CHECKED_STEPS = 5  # of every peer's first epoch, in the order of the rows: their mean losses are compared
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Architecture:
     layers: tuple
     batch: int
     steps: int
-    wide: bool = False  # whether products of 256 and wider are most of the work
     tokens: int = 0
     what = "train"
     classes = True
@@ -59,16 +57,6 @@ class Architecture:
             for role, size in roles.items():
                 made[f"layers.{i}.{role}"] = first(rng, role, size)
         return made
-
-    def beginning(self):
-        """The rung with the first batches of its own data alone."""
-        return _Beginning(self)
-
-
-class _Beginning(Architecture):
-    def __init__(self, rung):
-        self.__dict__.update({**vars(rung), "steps": min(CHECKED_STEPS, rung.steps)})
-        self.__dict__["data"] = tuple(array[: self.rows] for array in rung.data)
 
 
 @dataclass(frozen=True)
@@ -199,7 +187,7 @@ ARCHITECTURES = [
     Architecture("RNN 64, 50 steps of 16", (50, 16), (("rnn", 64), OUT), 32, 40),
     Architecture("GRU 64, 50 steps of 16", (50, 16), (("gru", 64), OUT), 32, 40),
     Architecture("LSTM 64, 50 steps of 16", (50, 16), (("lstm", 64), OUT), 32, 40),
-    Architecture("LSTM 256, 100 steps of 32", (100, 32), (("lstm", 256), OUT), 32, 5, wide=True),
+    Architecture("LSTM 256, 100 steps of 32", (100, 32), (("lstm", 256), OUT), 32, 5),
     Architecture("transformer 64, 2 blocks, 32 tokens", (32,), transformer(64, 2), 32, 20, tokens=1000),
     Architecture("transformer 128, 4 blocks, 64 tokens", (64,), transformer(128, 4), 32, 3, tokens=1000),
 ]

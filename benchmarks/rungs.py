@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from architectures import ANSWERS, ARCHITECTURES, CHECKED_STEPS
+from architectures import ANSWERS, ARCHITECTURES
+
+CHECKED_STEPS = 5  # of every peer's first epoch, in the order of the rows: their mean losses are compared
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Training:
         """Whether the products are nearly all of the work."""
         return min(self.sizes[:-1]) >= 512
 
-    @property
+    @cached_property
     def epochs(self):
         """Of one call, by every peer that has a call for many: as the smallest networks are trained."""
         return max(1, 2000 // self.steps) if sum(self.sizes) < 100 else 1
@@ -63,17 +65,12 @@ class Training:
         """(weight, bias) of each layer."""
         return initial_weights(self.sizes)
 
-    def beginning(self):
-        """The rung with the first batches of its own data alone."""
-        return _Beginning(self)
 
-
-class _Beginning(Training):
-    epochs = 1
-
-    def __init__(self, rung):
-        self.__dict__.update(vars(replace(rung, steps=min(CHECKED_STEPS, rung.steps))))
-        self.__dict__["data"] = tuple(array[: self.rows] for array in rung.data)
+def beginning(rung):
+    """A rung of training with the first batches of its own data alone, once."""
+    short = replace(rung, steps=min(CHECKED_STEPS, rung.steps))
+    vars(short).update(data=tuple(array[: short.rows] for array in rung.data), epochs=1)
+    return short
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,8 @@ class Session:
 
     def choose(self, seconds):
         """Keep the fastest setting, and check what it computes."""
+        import rungs
+
         best = min(self.clocks, key=lambda name: self.clocks[name].measure(seconds)) if len(self.clocks) > 1 else ""
         best = best or next(iter(self.clocks))
         self.chosen = self.clocks[best]
@@ -87,7 +89,7 @@ class Session:
         answer = {"setting": best}
         if self.rung.what == "train":
             answer["steps"] = self.peer.steps(self.rung)
-            answer["loss"] = self.peer.train(self.rung.beginning(), shuffle=False)[best]()()
+            answer["loss"] = self.peer.train(rungs.beginning(self.rung), shuffle=False)[best]()()
         elif self.rung.what == "predict":
             answer.update(self.rung.check(self.chosen.call()))
         return answer
@@ -107,7 +109,7 @@ class Session:
 
         train(rungs.TRAINING[2])  # the library's own first time
         rung = rungs.ARCHITECTURES[rung]
-        rung.beginning()  # makes the data
+        rungs.beginning(rung)  # makes the data
         gc.collect()
         before = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts here again

@@ -120,7 +120,7 @@ def test_peers_predict_the_same(workers):
 
 def test_checked_batches_are_the_first_of_the_rung():
     rung = rungs.TRAINING[2]
-    short = rung.beginning()
+    short = rungs.beginning(rung)
     assert (short.rows, short.epochs, short.sizes) == (rungs.CHECKED_STEPS * rung.batch, 1, rung.sizes)
     for part, whole in zip(short.data, rung.data, strict=True):
         np.testing.assert_array_equal(part, whole[: short.rows])

@@ -277,6 +277,8 @@ def test_transformer_draws_by_what_the_whole_text_foretells():
         p = net.predict([seen])[0, -1].astype(np.float64) ** (1 / transformer.TEMPERATURE)
         text += alphabet[rng.choice(len(p), p=p / p.sum())]
     assert text == written
+
+
 # ---- cnn -------------------------------------------------------------------------------------------------------------
 
 

@@ -46,6 +46,7 @@ PAIRS = {
     "step": (s.Step(0.3, 7, 0.5), lambda o, sch: sch.StepLR(o, 7, 0.5)),
     "milestones": (s.Step(0.3, [3, 3, 20], 0.2), lambda o, sch: sch.MultiStepLR(o, [3, 3, 20], 0.2)),
     "exponential": (s.Exponential(0.3, 0.9), lambda o, sch: sch.ExponentialLR(o, 0.9)),
+    "linear": (s.Linear(0.3, 30, 0.03), lambda o, sch: sch.LinearLR(o, 1.0, 0.1, total_iters=30)),
     "cosine": (s.Cosine(0.3, LENGTH, 0.01), lambda o, sch: sch.CosineAnnealingLR(o, LENGTH, 0.01)),
     "warmup": (s.Warmup(s.Cosine(0.3, 35), 5, start=0.2), warmed),
     "one_cycle": (s.OneCycle(0.3, LENGTH + 1), one_cycle),

@@ -169,6 +169,7 @@ def optimizers() -> list[fnn.Optimizer]:
         fnn.SGD(0.1, clip_norm=1.0), fnn.RMSprop(centered=True), fnn.Adagrad(initial_accumulator=0.1),
         fnn.Adam(beta1=0.8), fnn.AdamW(), fnn.Rprop(eta_plus=1.3), fnn.CoordinateSearch(0.1), fnn.Optimizer.get("adam"),
         fnn.LBFGS(history=20), fnn.LevenbergMarquardt(damping=0.01), fnn.SGD(fnn.schedules.Cosine(0.1, 10, by="step")),
+        fnn.Adam(fnn.schedules.Linear(0.01, 30)),
         fnn.Adam(fnn.schedules.Warmup(fnn.schedules.Step(0.1, [3, 6], 0.5), 5, start=0.1)),
     ]  # fmt: skip
 

@@ -139,7 +139,35 @@ class Exponential(Schedule):
         return self.learning_rate * self.factor ** (t / self.every)
 
 
-class Cosine(Schedule):
+class Linear(Schedule):
+    """learning_rate + (final - learning_rate) t / length, from t = length on `final`.
+
+    PyTorch's LinearLR with a start factor of 1, Keras's PolynomialDecay of power 1.
+
+    Args:
+        learning_rate: the first rate, above 0.
+        length: epochs or steps until `final` is reached.
+        final: not below 0.
+        by: what t counts, "epoch" or "step".
+
+    >>> import fastnn as fnn
+    >>> fnn.schedules.Linear(1.0, 4).rate(np.arange(6)).tolist()
+    [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]
+    """
+
+    name = "linear"
+    shape = "linear"
+
+    def __init__(self, learning_rate: float, length: int, final: float = 0.0, *, by: str = "epoch") -> None:
+        self.learning_rate, self.final = positive(learning_rate, "learning_rate"), non_negative(final, "final")
+        self.length = positive_int(length, "length")
+        self._counts(by)
+
+    def rate(self, t):
+        return _between(self.learning_rate, self.final, np.minimum(t, self.length) / self.length, self.shape)
+
+
+class Cosine(Linear):
     """final + (learning_rate - final) (1 + cos(pi t / length)) / 2, from t = length on `final`.
 
     Loshchilov and Hutter 2017 without restarts; PyTorch's CosineAnnealingLR up to `length`, where that begins to rise
@@ -157,14 +185,7 @@ class Cosine(Schedule):
     """
 
     name = "cosine"
-
-    def __init__(self, learning_rate: float, length: int, final: float = 0.0, *, by: str = "epoch") -> None:
-        self.learning_rate, self.final = positive(learning_rate, "learning_rate"), non_negative(final, "final")
-        self.length = positive_int(length, "length")
-        self._counts(by)
-
-    def rate(self, t):
-        return _between(self.learning_rate, self.final, np.minimum(t, self.length) / self.length, "cosine")
+    shape = "cosine"
 
 
 class Warmup(Schedule):

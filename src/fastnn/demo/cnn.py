@@ -80,7 +80,7 @@ def network(seed: int) -> fnn.Network:
             fnn.Dense(10, activation="softmax"),
         ],
         loss=fnn.losses.CrossEntropy(label_smoothing=SMOOTHING),
-        optimizer=fnn.Adam(LEARNING_RATE),
+        optimizer=fnn.Adam(fnn.schedules.Linear(LEARNING_RATE, EPOCHS)),
         metrics=["accuracy"],
         seed=seed,
     )
@@ -88,12 +88,7 @@ def network(seed: int) -> fnn.Network:
 
 def train(net, X, y, **options):
     """Train for the demo's epochs, the learning rate falling from epoch to epoch, and return the history."""
-
-    def cool(epoch):
-        net.optimizer.learning_rate = LEARNING_RATE * (1 - epoch / EPOCHS)
-
-    cooling = fnn.LambdaCallback(on_epoch_begin=cool)
-    return net.fit(X, y, epochs=EPOCHS, batch_size=BATCH_SIZE, callbacks=[cooling], **options)
+    return net.fit(X, y, epochs=EPOCHS, batch_size=BATCH_SIZE, **options)
 
 
 def answers_to(rows, net) -> np.ndarray:

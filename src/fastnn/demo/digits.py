@@ -112,7 +112,7 @@ def network(seed: int, hidden: bool) -> fnn.Network:
     return fnn.Network(
         [*layers, fnn.Dense(10, activation="softmax")],
         loss=fnn.losses.CrossEntropy(label_smoothing=SMOOTHING),
-        optimizer=fnn.Adam(LEARNING_RATE, weight_decay=WEIGHT_DECAY),
+        optimizer=fnn.Adam(fnn.schedules.Linear(LEARNING_RATE, EPOCHS), weight_decay=WEIGHT_DECAY),
         metrics=["accuracy"],
         seed=seed,
     )
@@ -120,12 +120,7 @@ def network(seed: int, hidden: bool) -> fnn.Network:
 
 def train(net, X, y, **options):
     """Train for the demo's epochs, the learning rate falling from epoch to epoch, and return the history."""
-
-    def cool(epoch):
-        net.optimizer.learning_rate = LEARNING_RATE * (1 - epoch / EPOCHS)
-
-    cooling = fnn.LambdaCallback(on_epoch_begin=cool)
-    return net.fit(X, y, epochs=EPOCHS, batch_size=BATCH_SIZE, callbacks=[cooling], **options)
+    return net.fit(X, y, epochs=EPOCHS, batch_size=BATCH_SIZE, **options)
 
 
 def some_samples(net, X_test, y_test, right=4, wrong=4) -> list[Sample]:

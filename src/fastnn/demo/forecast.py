@@ -96,17 +96,14 @@ def windows(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def network(seed: int) -> fnn.Network:
     """A forecast after every step."""
     layers = [fnn.LSTM(UNITS, return_sequences=True), fnn.Dense(1)]
-    return fnn.Network(layers, optimizer=fnn.Adam(LEARNING_RATE), input_shape=(WINDOW, 1), seed=seed)
+    return fnn.Network(
+        layers, optimizer=fnn.Adam(fnn.schedules.Linear(LEARNING_RATE, EPOCHS)), input_shape=(WINDOW, 1), seed=seed
+    )
 
 
 def train(net, X, y, **options):
     """Train for the demo's epochs, the learning rate falling to 0, and return the history."""
-
-    def cool(epoch):
-        net.optimizer.learning_rate = LEARNING_RATE * (1 - epoch / EPOCHS)
-
-    cooling = fnn.LambdaCallback(on_epoch_begin=cool)
-    return net.fit(X, y, epochs=EPOCHS, batch_size=BATCH_SIZE, callbacks=[cooling], **options)
+    return net.fit(X, y, epochs=EPOCHS, batch_size=BATCH_SIZE, **options)
 
 
 def follow(net, signal) -> tuple[np.ndarray, float]:

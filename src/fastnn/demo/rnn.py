@@ -72,7 +72,7 @@ def network(layer: fnn.Layer, seed: int) -> fnn.Network:
     return fnn.Network(
         [layer, fnn.Dense(10, activation="softmax")],
         loss=fnn.losses.CrossEntropy(label_smoothing=SMOOTHING),
-        optimizer=fnn.Adam(LEARNING_RATE, weight_decay=WEIGHT_DECAY),
+        optimizer=fnn.Adam(fnn.schedules.Linear(LEARNING_RATE, EPOCHS), weight_decay=WEIGHT_DECAY),
         metrics=["accuracy"],
         seed=seed,
     )
@@ -80,12 +80,7 @@ def network(layer: fnn.Layer, seed: int) -> fnn.Network:
 
 def train(net, X, y, **options):
     """Train for the demo's epochs, the learning rate falling to 0, and return the history."""
-
-    def cool(epoch):
-        net.optimizer.learning_rate = LEARNING_RATE * (1 - epoch / EPOCHS)
-
-    cooling = fnn.LambdaCallback(on_epoch_begin=cool)
-    return net.fit(X, y, epochs=EPOCHS, batch_size=BATCH_SIZE, callbacks=[cooling], **options)
+    return net.fit(X, y, epochs=EPOCHS, batch_size=BATCH_SIZE, **options)
 
 
 def report(reading: Reading, style: _terminal.Style):

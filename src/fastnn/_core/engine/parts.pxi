@@ -14,7 +14,6 @@ cdef class Parts(Op):
     cdef double *factors
     cdef real **grads
     cdef int64_t count, lanes, rows, size
-    cdef int32_t bad                                    # the first part whose loss is not finite, or that failed; else -1
 
     def __cinit__(self, forwards, *_):
         self.count = len(forwards)
