@@ -6,7 +6,7 @@
     python benchmarks/run.py --only gemm --rungs 64-32
 
 Each peer runs in processes of its own, one for each number of threads, and they are measured in turns, round after
-round. A run of a part or in short rounds writes no file unless --output names one.
+round, while all others are stopped. A run of a part or in short rounds writes no file unless --output names one.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -59,19 +60,27 @@ class Worker:
 
     def order(self, **order):
         if self.process.poll() is None:
+            self.send("SIGCONT")
             self.process.stdin.write(json.dumps(order) + "\n")
 
     def answer(self):
         line = self.process.stdout.readline()
+        self.send("SIGSTOP")
         return json.loads(line) if line else {"missing": "its process ended"}
 
     def ask(self, **order):
         self.order(**order)
         return self.answer()
 
+    def send(self, name):
+        """Stops the process between its turns, or lets it go on: threads that wait by spinning would take a core."""
+        if hasattr(signal, name) and self.process.poll() is None:
+            self.process.send_signal(getattr(signal, name))
+
 
 def stop(workers):
     for worker in workers:
+        worker.send("SIGCONT")
         worker.process.stdin.close()
     for worker in workers:
         worker.process.wait(timeout=60)
@@ -116,7 +125,7 @@ def measure(workers, task, index, plan):
     times = {worker: [] for worker in ready}
     shuffled = random.Random(0)
     for _ in range(rounds):
-        # In a new order: some libraries' threads spin on for a while, and would always hit the same peer.
+        # In a new order: what one leaves in the machine's caches and clocks would always meet the same peer.
         for worker in shuffled.sample(ready, len(ready)):
             times[worker].append(worker.ask(seconds=seconds).get("time"))
     found = {}
