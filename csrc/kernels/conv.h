@@ -4,13 +4,15 @@
  * L2 holds and multiplied by the weights as they lie; the patches of a whole batch never exist. Backward goes over each
  * strip once, while its dz is near: dz = dy f'(y), the sums for dbias, dw += patches^T dz, and dz w^T, which is added
  * back to dx. A kernel of one position needs no patches, as x is what would be packed. Where every channel has a filter of
- * its own the products would be one column wide, and conv_depthwise.h is used instead.
+ * its own the products would be one column wide, and conv_depthwise.h is used instead; for 3 x 3 taps of many channels
+ * conv_winograd.h.
  *
  * Forward shares out strips, backward parts: stretches of images, each with sums of its own for dw and dbias, which are
  * added in order at the end. Strips and parts follow from the dims alone, never from the number of threads. */
 #include <stdatomic.h>
 
 #include "conv_patch.h"
+#include "conv_winograd.h"
 
 #undef CONV_STRIP
 #undef CONV_POSITIONS
@@ -34,9 +36,12 @@ typedef struct {
     int64_t positions, total, strip, parts, items; /* positions: of an image; items: what lanes share out */
     int64_t most;                                  /* positions of a strip, for so many images or fewer */
     int direct, planar, depthwise;                 /* patches lie in x; are packed by taps; are not needed */
+    int winograd;
+    int64_t block;                                 /* tiles, for winograd */
     const real *x, *w, *bias, *y;
     real *out, *dy, *dx, *dw, *dbias;
     real *turned, *sums;       /* of each group w^T; of each part dw */
+    real *places;              /* winograd's weights */
     double *bias_sums;         /* of each part */
     char *lanes;               /* the scratch of each lane: a FN(share), a strip, then what its products want */
     size_t lane_size, strip_size;
@@ -51,6 +56,28 @@ typedef struct {
 } FN(share);
 
 static size_t FN(lines)(int64_t count, size_t size) { return ((size_t)count * size + 63) / 64 * 64; }
+
+/* What a lane holds for winograd: places on both sides of the products, sums of the weights' places, and a pixel each of
+ * zeros and of what nobody wants. */
+typedef struct {
+    real *in, *out, *du, *zeros, *unwanted;
+} FN(winograd_scratch);
+
+static size_t FN(winograd_room)(const FN(conv) *c, char *scratch, FN(winograd_scratch) *room)
+{
+    const int64_t most = FN(winograd_most)(c->d), pixel = c->channels > c->filters ? c->channels : c->filters;
+    const size_t in = FN(lines)(16 * FN(place_step)(most, c->channels), sizeof(real));
+    const size_t out = FN(lines)(16 * FN(place_step)(most, c->filters), sizeof(real));
+    const size_t du = FN(lines)(16 * c->channels * c->filters, sizeof(real)), line = FN(lines)(pixel, sizeof(real));
+    if (room) {
+        *room = (FN(winograd_scratch)){
+            .in = (real *)(void *)scratch, .out = (real *)(void *)(scratch + in),
+            .du = (real *)(void *)(scratch + in + out), .zeros = (real *)(void *)(scratch + in + out + du),
+            .unwanted = (real *)(void *)(scratch + in + out + du + line)};
+        memset(room->zeros, 0, line);
+    }
+    return in + out + du + 2 * line;
+}
 
 static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
 {
@@ -84,6 +111,12 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     parts = FN(least)(parts, most < 2 ? 2 : most);
     c->parts = parts < 1 ? 1 : FN(least)(parts, w->rows);
     c->strip_size = FN(lines)(c->most * c->size, sizeof(real));
+    if (!FN(winograd_fits)(d)) return;
+    FN(winograd) g = FN(winograd_forward)(d);
+    c->winograd = w->rows * FN(tiles_of)(&g) >= WINOGRAD_TILES;
+    c->block = FN(winograd_block)(d, w->rows * FN(tiles_of)(&g));
+    size_t wanted = FN(winograd_room)(c, NULL, NULL);
+    if (c->strip_size < wanted) c->strip_size = wanted;
 }
 
 /* ---- scratch ------------------------------------------------------------------------------------------------- */
@@ -112,24 +145,31 @@ static fnn_gemm FN(patch_product)(const FN(conv) *c, int64_t count)
 /* Divides the scratch up; returns its size, which never falls as the images get more. */
 static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
 {
-    fnn_gemm products[] = {FN(forward_product)(c, 1), FN(weight_product)(c, c->most), FN(patch_product)(c, 1)};
+    const int winograd = FN(winograd_fits)(c->d);
+    const FN(winograd) there = FN(winograd_forward)(c->d), back = FN(winograd_backward)(c->d);
+    fnn_gemm products[] = {FN(forward_product)(c, 1), FN(weight_product)(c, c->most), FN(patch_product)(c, 1),
+                           FN(place_product)(&there, 1), FN(place_product)(&back, 1),
+                           FN(place_sums)(&there, WINOGRAD_MOST)};
     size_t product = 0;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < (winograd ? 6 : 3); i++) {
         products[i].m = 1; /* in these orientations, what is packed does not depend on the rows */
         size_t wanted = FN(gemm_scratch)(&products[i], c->cx.precision, 1);
         if (wanted > product) product = wanted;
     }
     c->lane_size = sizeof(FN(share)) + c->strip_size + product;
     size_t turned = FN(lines)(c->filters * c->size, sizeof(real));
+    size_t places = winograd ? FN(lines)(16 * c->channels * c->filters, sizeof(real)) : 0;
     size_t sums = FN(lines)(c->parts * c->filters * c->size, sizeof(real));
     size_t bias_sums = FN(lines)(c->parts * c->filters, sizeof(double)), lanes = (size_t)threads * c->lane_size;
     if (scratch) {
+        c->places = (real *)(void *)scratch;
+        scratch += places;
         c->turned = (real *)(void *)scratch;
         c->sums = (real *)(void *)(scratch + turned);
         c->bias_sums = (double *)(void *)(scratch + turned + sums);
         c->lanes = scratch + turned + sums + bias_sums;
     }
-    return turned + sums + bias_sums + lanes;
+    return places + turned + sums + bias_sums + lanes;
 }
 
 static void FN(conv_scratch)(const fnn_ctx *cx, const fnn_conv *d, size_t *bytes)
@@ -219,6 +259,21 @@ static void FN(forward_strip)(void *arg, int64_t item, char *scratch)
     }
 }
 
+static void FN(forward_tiles)(void *arg, int64_t item, char *scratch)
+{
+    const FN(conv) *c = arg;
+    const fnn_ctx cx = FN(lane_context)(c, scratch);
+    FN(winograd_scratch) room;
+    FN(winograd) g = FN(winograd_forward)(c->d);
+    const int64_t tile = item * c->block, count = FN(least)(c->block, g.rows * FN(tiles_of)(&g) - tile);
+    const int32_t activation = c->d->activation;
+    FN(winograd_room)(c, scratch, &room);
+    g.zeros = room.zeros, g.unwanted = room.unwanted;
+    FN(winograd_tiles)(&g, &cx, tile, count, c->x, c->places, c->bias, 0, activation == FNN_RELU, room.in, room.out,
+                       c->out);
+    if (activation != FNN_LINEAR && activation != FNN_RELU) FN(activate_tiles)(&g, c->d, tile, count, c->out);
+}
+
 static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x, const real *w, const real *bias,
                              real *y)
 {
@@ -226,6 +281,14 @@ static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x
     FN(conv_plan)(&c, cx, d);
     FN(conv_layout)(&c, cx->scratch, cx->threads);
     c.x = x, c.w = w, c.bias = bias, c.out = y;
+    if (c.winograd) {
+        const FN(winograd) g = FN(winograd_forward)(d);
+        FN(weights_job) job = {.columns = c.filters, .row_step = c.filters, .tap_step = c.channels * c.filters,
+                               .place_step = c.channels * c.filters, .w = w, .u = c.places};
+        FN(for_items)(cx, c.channels, 25 * c.filters, FN(transform_weights), &job);
+        FN(run_lanes)(&c, cx, 1, FN(parts_of)(g.rows * FN(tiles_of)(&g), c.block), FN(forward_tiles));
+        return;
+    }
     FN(run_lanes)(&c, cx, 2, FN(parts_of)(c.total, c.strip), FN(forward_strip));
 }
 
@@ -275,12 +338,31 @@ static void FN(backward_strip)(const FN(conv) *c, int64_t position, int64_t coun
     }
 }
 
+/* Both products of the images [row, end), whose dz is there. */
+static void FN(backward_tiles)(const FN(conv) *c, int64_t row, int64_t end, real *sums, char *scratch)
+{
+    const fnn_ctx cx = FN(lane_context)(c, scratch);
+    const int64_t weights = c->channels * c->filters;
+    FN(winograd_scratch) room;
+    FN(winograd) there = FN(winograd_forward)(c->d), back = FN(winograd_backward)(c->d);
+    FN(winograd_room)(c, scratch, &room);
+    there.zeros = back.zeros = room.zeros, there.unwanted = back.unwanted = room.unwanted;
+    const int64_t first = row * FN(tiles_of)(&there), last = end * FN(tiles_of)(&there);
+    for (int64_t tile = first; tile < last; tile += c->block)
+        FN(winograd_sums)(&there, &cx, tile, FN(least)(c->block, last - tile), tile == first, c->x, c->dy, room.in,
+                          room.out, room.du);
+    FN(gather_weights)(weights, room.du, c->parts == 1 && c->d->adds_dw, sums);
+    for (int64_t tile = row * FN(tiles_of)(&back); c->dx && tile < end * FN(tiles_of)(&back); tile += c->block)
+        FN(winograd_tiles)(&back, &cx, tile, FN(least)(c->block, end * FN(tiles_of)(&back) - tile), c->dy, c->places,
+                           NULL, c->d->adds_dx, 0, room.out, room.in, c->dx);
+}
+
 static void FN(backward_part)(void *arg, int64_t part, char *scratch)
 {
     const FN(conv) *c = arg;
     const int64_t rows = c->d->window.rows, image = FN(image_size)(&c->d->window);
     const int64_t begin = rows * part / c->parts * c->positions, end = rows * (part + 1) / c->parts * c->positions;
-    const int clears = c->dx && !c->d->adds_dx && (c->depthwise || !c->direct);
+    const int clears = c->dx && !c->d->adds_dx && !c->winograd && (c->depthwise || !c->direct);
     int64_t cleared = begin / c->positions;
     real *sums = FN(part_sums)(c, part);
     double *bias_sums = c->bias_sums + part * c->filters;
@@ -292,8 +374,9 @@ static void FN(backward_part)(void *arg, int64_t part, char *scratch)
         cleared = images;
         FN(backward_strip_dz)(c, position, count, bias_sums);
         if (c->depthwise) FN(depthwise_backward)(c, position, count, sums);
-        else FN(backward_strip)(c, position, count, position == begin, sums, scratch);
+        else if (!c->winograd) FN(backward_strip)(c, position, count, position == begin, sums, scratch);
     }
+    if (c->winograd) FN(backward_tiles)(c, begin / c->positions, end / c->positions, sums, scratch);
 }
 
 static void FN(join_parts)(void *arg, int64_t begin, int64_t end, int64_t chunk)
@@ -318,6 +401,11 @@ static void FN(conv_backward)(const fnn_ctx *cx, const fnn_conv *d, const real *
     c.x = x, c.w = w, c.y = y, c.dy = dy, c.dx = dx, c.dw = dw, c.dbias = dbias;
     for (int64_t filter = 0; dx && !c.depthwise && filter < c.filters; filter += c.outer)
         FN(transpose_matrix)(c.size, c.outer, w + filter, c.filters, c.turned + filter * c.size, c.size, 0);
+    if (dx && c.winograd) {
+        FN(weights_job) job = {.columns = c.channels, .row_step = c.size, .tap_step = -c.channels,
+                               .place_step = c.channels * c.filters, .w = c.turned + 8 * c.channels, .u = c.places};
+        FN(for_items)(cx, c.filters, 25 * c.channels, FN(transform_weights), &job);
+    }
     FN(run_lanes)(&c, cx, dx ? 4 : 2, c.parts, FN(backward_part));
     if (c.parts > 1) FN(for_items)(cx, c.size * c.filters, c.parts, FN(join_parts), &c);
     for (int64_t f = 0; dbias && f < c.filters; f++) {

@@ -47,7 +47,7 @@ int check_at(const char *file, int line, int ok, const char *format, ...) __attr
 int usable_targets(const fnn_target **list);
 /* A buffer of `size` bytes in slot 0 .. 15 that ends at an inaccessible page, or begins after one. Its other side is
  * watched: guards_intact says whether anything was written there. */
-enum { SLOTS = 16, SLOT_BYTES = 8 << 20 };
+enum { SLOTS = 16, SLOT_BYTES = 32 << 20 };
 enum { AT_END, AT_START };
 void *guarded(int slot, size_t size, int side);
 int guards_intact(void);

@@ -217,6 +217,23 @@ static void test_common(const fnn_target *target)
     for (int i = 0; i < COUNT(common); i++) try_conv(target, common[i], 1 + i % 3);
 }
 
+/* 3 x 3 taps of many channels: odd sizes, any padding, images smaller than a tile, channels around whole vectors. */
+static void test_three_by_three(const fnn_target *target)
+{
+    for (int i = 0; i < problems(120); i++) {
+        fnn_conv d = plain(1 + below(12), 3 + below(9), 12 + below(40), 3, 12 + below(40), 1);
+        fnn_window *w = &d.window;
+        w->height = 3 + below(9);
+        do {
+            w->top = below(3), w->left = below(3);
+            w->out_height = w->height + w->top + below(4) - 2, w->out_width = w->width + w->left + below(4) - 2;
+        } while (w->out_height < 1 || w->out_width < 1);
+        d.activation = below(2) ? FNN_RELU : FNN_LINEAR;
+        d.adds_dx = (int32_t)below(2), d.adds_dw = (int32_t)below(2);
+        try_conv(target, d, 1 + (int)below(3));
+    }
+}
+
 /* Every bit at any number of threads: forward, and backward over several parts. */
 static void test_threads(const fnn_target *target)
 {
@@ -225,7 +242,8 @@ static void test_threads(const fnn_target *target)
     grouped.groups = 3;
     depthwise.groups = 24;
     const fnn_conv large[] = {plain(64, 14, 6, 5, 16, 0), plain(40, 28, 1, 5, 6, 1), plain(1, 40, 16, 3, 32, 1),
-                              plain(33, 8, 32, 1, 48, 0), grouped, depthwise};
+                              plain(33, 8, 32, 1, 48, 0), plain(40, 9, 32, 3, 40, 1),
+                              plain(1, 40, 16, 3, 64, 1), grouped, depthwise};
     for (int i = 0; i < COUNT(large); i++) {
         problem_conv q;
         set_up(&q, target, large[i]);
@@ -275,6 +293,7 @@ SUITE(conv)
     for (int t = 0; t < count; t++) {
         test_random(targets[t]);
         test_common(targets[t]);
+        test_three_by_three(targets[t]);
         test_threads(targets[t]);
         test_scratch(targets[t]);
     }

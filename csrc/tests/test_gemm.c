@@ -208,8 +208,8 @@ static void test_threads(const fnn_target *target)
     for (int o = NN; o <= TN; o++)
         for (int i = 0; i < COUNT(dims); i++) {
             product q;
-            if (dims[i][0] * dims[i][2] * (int64_t)sizeof(real) > SLOT_BYTES - 4096
-                || dims[i][1] * dims[i][2] * (int64_t)sizeof(real) > SLOT_BYTES - 4096) continue;
+            if (dims[i][0] * dims[i][2] * (int64_t)sizeof(real) > (8 << 20) - 4096
+                || dims[i][1] * dims[i][2] * (int64_t)sizeof(real) > (8 << 20) - 4096) continue;
             set_up(&q, target, o, dims[i][0], dims[i][1], dims[i][2], 2);
             q.has_bias = 1;
             q.d.activation = FNN_TANH;
