@@ -5,13 +5,14 @@
  * strip once, while its dz is near: dz = dy f'(y), the sums for dbias, dw += patches^T dz, and dz w^T, which is added
  * back to dx. A kernel of one position needs no patches, as x is what would be packed. Where every channel has a filter of
  * its own the products would be one column wide, and conv_depthwise.h is used instead; for 3 x 3 taps of many channels
- * conv_winograd.h.
+ * conv_winograd.h; for a few filters over images of one channel, forward, conv_plane.h.
  *
  * Forward shares out strips, backward parts: stretches of images, each with sums of its own for dw and dbias, which are
  * added in order at the end. Strips and parts follow from the dims alone, never from the number of threads. */
 #include <stdatomic.h>
 
 #include "conv_patch.h"
+#include "conv_plane.h"
 #include "conv_winograd.h"
 
 #undef CONV_STRIP
@@ -36,6 +37,7 @@ typedef struct {
     int64_t positions, total, strip, parts, items; /* positions: of an image; items: what lanes share out */
     int64_t most;                                  /* positions of a strip, for so many images or fewer */
     int direct, planar, depthwise;                 /* patches lie in x; are packed by taps; are not needed */
+    int planes;                                    /* forward goes along the positions (conv_plane.h) */
     int winograd;
     int64_t block;                                 /* tiles, for winograd */
     const real *x, *w, *bias, *y;
@@ -96,6 +98,7 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     c->direct = w->kernel_height * w->kernel_width * w->stride_y * w->stride_x == 1 && w->top == 0 && w->left == 0
                 && w->out_height == w->height && w->out_width == w->width;
     c->planar = w->channels == 1 && w->stride_x == 1 && !c->direct;
+    c->planes = FN(plane_fits)(d);
     c->depthwise = d->groups > 1 && d->groups == d->filters && d->groups == w->channels;
     int64_t fits = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);
     if (fits < CONV_LEAST_POSITIONS) fits = CONV_LEAST_POSITIONS;
@@ -111,9 +114,10 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     parts = FN(least)(parts, most < 2 ? 2 : most);
     c->parts = parts < 1 ? 1 : FN(least)(parts, w->rows);
     c->strip_size = FN(lines)(c->most * c->size, sizeof(real));
+    if (c->planes) c->strip_size += FN(lines)(FN(plane_room)(d), sizeof(real));
     if (!FN(winograd_fits)(d)) return;
     FN(winograd) g = FN(winograd_forward)(d);
-    c->winograd = w->rows * FN(tiles_of)(&g) >= WINOGRAD_TILES;
+    c->winograd = FN(winograd_pays)(d, w->rows * FN(tiles_of)(&g));
     c->block = FN(winograd_block)(d, w->rows * FN(tiles_of)(&g));
     size_t wanted = FN(winograd_room)(c, NULL, NULL);
     if (c->strip_size < wanted) c->strip_size = wanted;
@@ -274,6 +278,13 @@ static void FN(forward_tiles)(void *arg, int64_t item, char *scratch)
     if (activation != FNN_LINEAR && activation != FNN_RELU) FN(activate_tiles)(&g, c->d, tile, count, c->out);
 }
 
+static void FN(forward_plane)(void *arg, int64_t item, char *scratch)
+{
+    const FN(conv) *c = arg;
+    const fnn_ctx cx = FN(lane_context)(c, scratch);
+    FN(plane_rows)(c->d, &cx, item, c->x, c->w, c->bias, (real *)(void *)scratch, c->out);
+}
+
 static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x, const real *w, const real *bias,
                              real *y)
 {
@@ -289,7 +300,8 @@ static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x
         FN(run_lanes)(&c, cx, 1, FN(parts_of)(g.rows * FN(tiles_of)(&g), c.block), FN(forward_tiles));
         return;
     }
-    FN(run_lanes)(&c, cx, 2, FN(parts_of)(c.total, c.strip), FN(forward_strip));
+    if (c.planes) FN(run_lanes)(&c, cx, 2, d->window.rows * FN(plane_items)(d), FN(forward_plane));
+    else FN(run_lanes)(&c, cx, 2, FN(parts_of)(c.total, c.strip), FN(forward_strip));
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */

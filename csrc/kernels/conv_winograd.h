@@ -15,14 +15,16 @@
 #undef WINOGRAD_WEIGHTS
 #undef WINOGRAD_SIZE
 #undef WINOGRAD_TILES
+#undef WINOGRAD_TILE_WEIGHTS
 #undef WINOGRAD_BLOCK
 #undef WINOGRAD_LEAST
 #undef WINOGRAD_MOST
-#define WINOGRAD_CHANNELS 12        /* and filters, at least: fewer leave the products too thin */
-#define WINOGRAD_WEIGHTS (64 << 10) /* channels x filters at most: 16 of them are in the second-level cache, or near */
+#define WINOGRAD_CHANNELS 8         /* and filters, at least: fewer leave the products too thin */
+#define WINOGRAD_WEIGHTS (192 << 10) /* channels x filters at most: each lane has 16 times as many sums */
 #define WINOGRAD_SIZE 4             /* of an image at least: each tap sees pixels in half of its tiles. One that sees none
                                        would have rounding errors for a gradient, and Adam would follow them */
-#define WINOGRAD_TILES 16           /* at least, to pay for the weights' transform */
+#define WINOGRAD_TILES 16           /* at least, and one for so many weights, to pay for their transform */
+#define WINOGRAD_TILE_WEIGHTS 4096
 #define WINOGRAD_BLOCK (512 << 10)  /* bytes of a block's places, at most: a quarter of L2 */
 #define WINOGRAD_LEAST 24           /* tiles of a block at least, and at most */
 #define WINOGRAD_MOST 192
@@ -57,6 +59,12 @@ static FN(winograd) FN(winograd_backward)(const fnn_conv *d)
 }
 
 ALWAYS_INLINE int64_t FN(tiles_of)(const FN(winograd) *g) { return g->tiles_y * g->tiles_x; }
+
+/* Whether there are tiles enough. */
+static int FN(winograd_pays)(const fnn_conv *d, int64_t tiles)
+{
+    return tiles >= WINOGRAD_TILES && tiles >= d->window.channels * d->filters / WINOGRAD_TILE_WEIGHTS;
+}
 
 /* Whether convolutions of these dims, of enough images, are done this way. */
 static int FN(winograd_fits)(const fnn_conv *d)

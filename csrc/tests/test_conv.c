@@ -221,7 +221,7 @@ static void test_common(const fnn_target *target)
 static void test_three_by_three(const fnn_target *target)
 {
     for (int i = 0; i < problems(120); i++) {
-        fnn_conv d = plain(1 + below(12), 3 + below(9), 12 + below(40), 3, 12 + below(40), 1);
+        fnn_conv d = plain(1 + below(12), 3 + below(9), 8 + below(40), 3, 8 + below(40), 1);
         fnn_window *w = &d.window;
         w->height = 3 + below(9);
         do {
@@ -231,6 +231,21 @@ static void test_three_by_three(const fnn_target *target)
         d.activation = below(2) ? FNN_RELU : FNN_LINEAR;
         d.adds_dx = (int32_t)below(2), d.adds_dw = (int32_t)below(2);
         try_conv(target, d, 1 + (int)below(3));
+    }
+}
+
+/* Images of one channel and few filters: every padding and dilation, windows about as large as the image. */
+static void test_planes(const fnn_target *target)
+{
+    for (int i = 0; i < problems(300); i++) {
+        fnn_conv d = random_conv(5, 40, 1);
+        fnn_window *w = &d.window;
+        w->channels = d.groups = 1;
+        d.filters = 1 + below(9);
+        w->stride_x = w->stride_y = 1;
+        w->out_height = w->height + w->top + below(4) - (w->kernel_height - 1) * w->dilation_y;
+        w->out_width = w->width + w->left + below(4) - (w->kernel_width - 1) * w->dilation_x;
+        if (w->out_height > 0 && w->out_width > 0) try_conv(target, d, 1 + (int)below(3));
     }
 }
 
@@ -294,6 +309,7 @@ SUITE(conv)
         test_random(targets[t]);
         test_common(targets[t]);
         test_three_by_three(targets[t]);
+        test_planes(targets[t]);
         test_threads(targets[t]);
         test_scratch(targets[t]);
     }
