@@ -70,7 +70,8 @@ static size_t FN(winograd_room)(const FN(conv) *c, char *scratch, FN(winograd_sc
     const int64_t most = FN(winograd_most)(c->d), pixel = c->channels > c->filters ? c->channels : c->filters;
     const size_t in = FN(lines)(16 * FN(place_step)(most, c->channels), sizeof(real));
     const size_t out = FN(lines)(16 * FN(place_step)(most, c->filters), sizeof(real));
-    const size_t du = FN(lines)(16 * c->channels * c->filters, sizeof(real)), line = FN(lines)(pixel, sizeof(real));
+    const size_t du = FN(lines)(16 * FN(place_step)(c->channels, c->filters), sizeof(real));
+    const size_t line = FN(lines)(pixel, sizeof(real));
     if (room) {
         *room = (FN(winograd_scratch)){
             .in = (real *)(void *)scratch, .out = (real *)(void *)(scratch + in),
@@ -162,7 +163,7 @@ static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
     }
     c->lane_size = sizeof(FN(share)) + c->strip_size + product;
     size_t turned = FN(lines)(c->filters * c->size, sizeof(real));
-    size_t places = winograd ? FN(lines)(16 * c->channels * c->filters, sizeof(real)) : 0;
+    size_t places = winograd ? FN(lines)(16 * FN(place_step)(c->channels, c->filters), sizeof(real)) : 0;
     size_t sums = FN(lines)(c->parts * c->filters * c->size, sizeof(real));
     size_t bias_sums = FN(lines)(c->parts * c->filters, sizeof(double)), lanes = (size_t)threads * c->lane_size;
     if (scratch) {
@@ -295,7 +296,7 @@ static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x
     if (c.winograd) {
         const FN(winograd) g = FN(winograd_forward)(d);
         FN(weights_job) job = {.columns = c.filters, .row_step = c.filters, .tap_step = c.channels * c.filters,
-                               .place_step = c.channels * c.filters, .w = w, .u = c.places};
+                               .place_step = FN(place_step)(c.channels, c.filters), .w = w, .u = c.places};
         FN(for_items)(cx, c.channels, 25 * c.filters, FN(transform_weights), &job);
         FN(run_lanes)(&c, cx, 1, FN(parts_of)(g.rows * FN(tiles_of)(&g), c.block), FN(forward_tiles));
         return;
@@ -354,7 +355,7 @@ static void FN(backward_strip)(const FN(conv) *c, int64_t position, int64_t coun
 static void FN(backward_tiles)(const FN(conv) *c, int64_t row, int64_t end, real *sums, char *scratch)
 {
     const fnn_ctx cx = FN(lane_context)(c, scratch);
-    const int64_t weights = c->channels * c->filters;
+    const int64_t weights = c->channels * c->filters, step = FN(place_step)(c->channels, c->filters);
     FN(winograd_scratch) room;
     FN(winograd) there = FN(winograd_forward)(c->d), back = FN(winograd_backward)(c->d);
     FN(winograd_room)(c, scratch, &room);
@@ -363,7 +364,7 @@ static void FN(backward_tiles)(const FN(conv) *c, int64_t row, int64_t end, real
     for (int64_t tile = first; tile < last; tile += c->block)
         FN(winograd_sums)(&there, &cx, tile, FN(least)(c->block, last - tile), tile == first, c->x, c->dy, room.in,
                           room.out, room.du);
-    FN(gather_weights)(weights, room.du, c->parts == 1 && c->d->adds_dw, sums);
+    FN(gather_weights)(weights, room.du, step, c->parts == 1 && c->d->adds_dw, sums);
     for (int64_t tile = row * FN(tiles_of)(&back); c->dx && tile < end * FN(tiles_of)(&back); tile += c->block)
         FN(winograd_tiles)(&back, &cx, tile, FN(least)(c->block, end * FN(tiles_of)(&back) - tile), c->dy, c->places,
                            NULL, c->d->adds_dx, 0, room.out, room.in, c->dx);
@@ -415,7 +416,7 @@ static void FN(conv_backward)(const fnn_ctx *cx, const fnn_conv *d, const real *
         FN(transpose_matrix)(c.size, c.outer, w + filter, c.filters, c.turned + filter * c.size, c.size, 0);
     if (dx && c.winograd) {
         FN(weights_job) job = {.columns = c.channels, .row_step = c.size, .tap_step = -c.channels,
-                               .place_step = c.channels * c.filters, .w = c.turned + 8 * c.channels, .u = c.places};
+                               .place_step = FN(place_step)(c.channels, c.filters), .w = c.turned + 8 * c.channels, .u = c.places};
         FN(for_items)(cx, c.filters, 25 * c.channels, FN(transform_weights), &job);
     }
     FN(run_lanes)(&c, cx, dx ? 4 : 2, c.parts, FN(backward_part));

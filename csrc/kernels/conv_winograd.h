@@ -240,19 +240,19 @@ static void FN(transform_weights)(void *arg, int64_t begin, int64_t end, int64_t
         }
 }
 
-/* dw = G^T du G for `count` pairs of a channel and a filter; `adds`: to what is there. */
-static void FN(gather_weights)(int64_t count, const real *du, int adds, real *dw)
+/* dw = G^T du G for `count` pairs of a channel and a filter, whose places are `step` apart; `adds`: to what is there. */
+static void FN(gather_weights)(int64_t count, const real *du, int64_t step, int adds, real *dw)
 {
     const vec half = v_set1((real)0.5);
     for (int64_t j = 0; j < count; j += VL) {
         const vmask m = mask_first(FN(least)(VL, count - j));
         vec v[3][4];
         for (int i = 0; i < 4; i++) {
-            vec b = v_load_mask(du + (i + 4) * count + j, m), c = v_load_mask(du + (i + 8) * count + j, m);
+            vec b = v_load_mask(du + (i + 4) * step + j, m), c = v_load_mask(du + (i + 8) * step + j, m);
             vec sum = v_mul(half, v_add(b, c));
-            v[0][i] = v_add(v_load_mask(du + i * count + j, m), sum);
+            v[0][i] = v_add(v_load_mask(du + i * step + j, m), sum);
             v[1][i] = v_mul(half, v_sub(b, c));
-            v[2][i] = v_add(sum, v_load_mask(du + (i + 12) * count + j, m));
+            v[2][i] = v_add(sum, v_load_mask(du + (i + 12) * step + j, m));
         }
         for (int i = 0; i < 3; i++) {
             vec sum = v_mul(half, v_add(v[i][1], v[i][2]));
@@ -283,7 +283,7 @@ static fnn_gemm FN(place_sums)(const FN(winograd) *g, int64_t count)
 static void FN(winograd_tiles)(const FN(winograd) *g, const fnn_ctx *cx, int64_t tile, int64_t count, const real *x,
                                const real *u, const real *bias, int adds, int relu, real *in, real *out, real *y)
 {
-    const int64_t weights = g->channels * g->filters;
+    const int64_t weights = FN(place_step)(g->channels, g->filters);
     const fnn_gemm d = FN(place_product)(g, count);
     FN(transform_input)(g, tile, count, x, in);
     for (int64_t i = 0; i < 16; i++)
@@ -304,5 +304,5 @@ static void FN(winograd_sums)(const FN(winograd) *g, const fnn_ctx *cx, int64_t 
     FN(transform_gradient)(g, tile, count, dz, out);
     for (int64_t i = 0; i < 16; i++)
         FN(gemm_tn)(cx, &d, in + i * FN(place_step)(count, g->channels), out + i * FN(place_step)(count, g->filters),
-                    NULL, du + i * g->channels * g->filters);
+                    NULL, du + i * FN(place_step)(g->channels, g->filters));
 }
