@@ -17,7 +17,7 @@
 #undef RECURRENT_STEPS
 #undef RECURRENT_PACK
 #define RECURRENT_BLOCK 16      /* rows of a block, at most: three tiles, for which a panel of weights is read once */
-#define RECURRENT_LEAST_ROWS 12 /* to be cut in two */
+#define RECURRENT_LEAST_ROWS 24 /* to be cut in two */
 #define RECURRENT_STEPS 128     /* of k at once: a panel of so many is 32 KB, and stays in L1 for a block's tiles */
 #define RECURRENT_PACK 16       /* rows, of all steps together, that pay for a packed copy of the weights */
 
@@ -179,15 +179,16 @@ static int64_t FN(panel_columns)(const FN(recurrent) *c, int64_t strip, int64_t 
 
 /* ---- forward ------------------------------------------------------------------------------------------------- */
 
-static void FN(pack_weights)(const FN(recurrent) *c)
+static void FN(pack_weights)(void *arg, int64_t strip)
 {
-    real *to = c->panels;
-    for (int64_t strip = 0; strip < c->strips; strip++)
-        for (int64_t i = 0; i < c->strip_panels; i++, to += (c->d->inputs + c->units) * GEMM_PANEL) {
-            int64_t column, columns = FN(panel_columns)(c, strip, i, &column), w = FN(parts_of)(columns, VL);
-            FN(pack_rows)(c->d->inputs, columns, c->w + column, c->width, 0, to);
-            FN(pack_rows)(c->units, columns, c->u + column, c->width, 0, to + c->d->inputs * w * VL);
-        }
+    const FN(recurrent) *c = arg;
+    const int64_t size = (c->d->inputs + c->units) * GEMM_PANEL;
+    real *to = c->panels + strip * c->strip_panels * size;
+    for (int64_t i = 0; i < c->strip_panels; i++, to += size) {
+        int64_t column, columns = FN(panel_columns)(c, strip, i, &column), w = FN(parts_of)(columns, VL);
+        FN(pack_rows)(c->d->inputs, columns, c->w + column, c->width, 0, to);
+        FN(pack_rows)(c->units, columns, c->u + column, c->width, 0, to + c->d->inputs * w * VL);
+    }
 }
 
 /* The sums of one panel: x W + b, and h U added to them or, for GRU's n, apart. */
@@ -277,15 +278,10 @@ static int FN(recurrent_threads)(const FN(recurrent) *c, const fnn_ctx *cx, int 
     const double weights = (double)(d->inputs + c->units) * (double)c->width;
     const double step = 2. * (double)(d->rows + FNN_READING_ROWS) * weights;
     const int large = weights * sizeof(real) > (double)fnn_cache_size(2);
-    *by_strips = 0;
-    if (cx->threads > 1 && c->strips > 1 && (large || c->blocks < cx->threads)) {
-        int threads = fnn_worthwhile_threads(step, FNN_GRAIN_FLOPS, cx->threads);
-        if (threads > 1) {
-            *by_strips = 1;
-            return threads;
-        }
-    }
-    return fnn_worthwhile_threads(step * (double)d->steps, FNN_GRAIN_FLOPS, cx->threads);
+    const int threads = fnn_worthwhile_threads(step * (double)d->steps, FNN_GRAIN_FLOPS, cx->threads);
+    const double most = step / FNN_GRAIN_FLOPS; /* that are worth a meeting after each step */
+    *by_strips = threads > 1 && c->strips > 1 && most >= 2 && (large || c->blocks < threads);
+    return *by_strips && most < threads ? (int)most : threads;
 }
 
 static void FN(recurrent_forward)(const fnn_ctx *cx, const fnn_recurrent *d, const real *x, const real *w,
@@ -302,9 +298,9 @@ static void FN(recurrent_forward)(const fnn_ctx *cx, const fnn_recurrent *d, con
     else FN(clear)(states, c.h);
     if (c.c && c0) FN(copy_row)(states, c0, c.c);
     else if (c.c) FN(clear)(states, c.c);
-    if (d->rows * d->steps >= RECURRENT_PACK) FN(pack_weights)(&c);
-    else c.panels = NULL;
     int by_strips, threads = FN(recurrent_threads)(&c, cx, &by_strips);
+    if (d->rows * d->steps < RECURRENT_PACK) c.panels = NULL;
+    else fnn_parallel(by_strips ? threads : 1, c.strips, FN(pack_weights), &c); /* each thread those that it will read */
     if (!by_strips) fnn_parallel(threads, c.blocks, FN(forward_block), &c);
     else
         for (c.step = 0; c.step < d->steps; c.step++)
