@@ -67,6 +67,38 @@ def keras_early_stopping(values, patience, min_delta, baseline, start, sign):
     return None, best_epoch
 
 
+def keras_model(optimizer=None):
+    """What Keras's callbacks ask of a model."""
+    return types.SimpleNamespace(
+        stop_training=False, optimizer=optimizer, get_weights=lambda: [0], set_weights=lambda weights: None
+    )
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("patience, min_delta, baseline, start, sign", [
+    (0, 0, None, 0, 1), (3, 0, None, 0, 1), (5, 0.33, None, 0, 1), (4, 0, 1.04, 0, 1), (2, 0, None, 9, 1),
+    (3, 0, None, 0, -1), (3, 0.23, 2.04, 0, -1),
+])  # fmt: skip
+def test_early_stopping_is_written_out_as_keras_has_it(keras, patience, min_delta, baseline, start, sign):
+    for values in curves(12):
+        values = np.nan_to_num(values, nan=10.0 * sign).tolist()  # a NaN that comes first is the best of all in Keras
+        theirs = keras.callbacks.EarlyStopping(
+            "loss", patience=patience, min_delta=min_delta, baseline=baseline, start_from_epoch=start,
+            mode="min" if sign > 0 else "max", restore_best_weights=True,
+        )  # fmt: skip
+        model = keras_model()
+        theirs.set_model(model)
+        theirs.on_train_begin()
+        stopped = None
+        for epoch, value in enumerate(values):
+            theirs.on_epoch_end(epoch, {"loss": value})
+            if model.stop_training:
+                stopped = epoch
+                break
+        expected, best = keras_early_stopping(values, patience, min_delta, baseline, start, sign)
+        assert (stopped, theirs.best_epoch) == (expected, best)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -193,6 +225,26 @@ def keras_reduce(values, rate, factor, patience, min_delta, cooldown, min_rate):
                 cooling, wait = cooldown, 0
         rates.append(rate)
     return rates
+
+
+@pytest.mark.keras
+@pytest.mark.parametrize("factor, patience, min_delta, cooldown, min_rate", [
+    (0.1, 1, 1e-4, 0, 0.0), (0.5, 3, 1e-4, 0, 0.0), (0.5, 2, 1e-4, 4, 0.0), (0.3, 2, 0.37, 0, 0.01),
+])  # fmt: skip
+def test_reduce_on_plateau_is_written_out_as_keras_has_it(keras, factor, patience, min_delta, cooldown, min_rate):
+    for values in curves(12):
+        theirs = keras.callbacks.ReduceLROnPlateau(
+            "loss", factor=factor, patience=patience, min_delta=min_delta, cooldown=cooldown, min_lr=min_rate
+        )
+        values = np.nan_to_num(values, nan=10.0).tolist()
+        model, rates = keras_model(keras.optimizers.SGD(0.05)), []
+        theirs.set_model(model)
+        theirs.on_train_begin()
+        for epoch, value in enumerate(values):
+            theirs.on_epoch_end(epoch, {"loss": value})
+            rates.append(float(model.optimizer.learning_rate))
+        expected = keras_reduce(values, 0.05, factor, patience, min_delta, cooldown, min_rate)
+        assert rates == pytest.approx(expected, rel=1e-6)  # Keras keeps the rate in float32
 
 
 @pytest.mark.parametrize(

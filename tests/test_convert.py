@@ -382,14 +382,6 @@ def keras_cases():
 KERAS_LATER = {**LATER, "rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 
 
-@pytest.fixture(scope="module")
-def keras():
-    import os
-
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    return pytest.importorskip("keras")
-
-
 def keras_model(keras, layers, shape):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input(shape), *layers])
@@ -397,6 +389,7 @@ def keras_model(keras, layers, shape):
     return model
 
 
+@pytest.mark.keras
 @pytest.mark.parametrize("case", keras_cases())
 def test_keras(case, keras):
     make, shape = keras_cases()[case]
@@ -407,6 +400,7 @@ def test_keras(case, keras):
     assert_predicts(fnn.from_keras(model), X, model.predict(X, verbose=0))
 
 
+@pytest.mark.keras
 def test_keras_refusals(keras):
     k = keras.layers
     for layers, shape, message in [
