@@ -17,6 +17,10 @@ class ModelFileError(FastnnError, ValueError):
     """A model file is damaged, of another kind, or of a version that is not known."""
 
 
+class TableError(FastnnError, ValueError):
+    """A table cannot be read, or its columns or cells are not what is needed."""
+
+
 class NonFiniteWarning(RuntimeWarning):
     """The loss became infinite or not a number during training."""
 

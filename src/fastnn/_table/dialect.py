@@ -1,0 +1,143 @@
+"""How a text file writes a table: its delimiter, its header, its decimal sign, what stands for a missing value.
+
+All of it is guessed from the first 64 KB; whatever the caller says goes before the guess.
+"""
+
+import codecs
+import csv
+import io
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import TableError
+
+# The more telling first: a comma may be a decimal sign in a file of semicolons, and stands in texts.
+DELIMITERS = ("\t", ";", "|", ",")
+# Cells that are no value in R, pandas, Excel and SQL. "None" is not one: too often it is an answer.
+MISSING = frozenset({"", "NA", "N/A", "n/a", "na", "<NA>", "#N/A", "NaN", "nan", "NULL", "null"})
+_SAMPLE = 1 << 16
+_DECIMAL_COMMA = {ord(","): ".", ord("."): "x"}  # a point is no decimal sign where the comma is one
+_BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller knows of a file; None is guessed. `missing` are further cells that are no value."""
+
+    delimiter: str | None = None
+    header: bool | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file is written; `names` are those of its columns, "1", "2", ... where it has no header."""
+
+    delimiter: str
+    header: bool
+    decimal: str
+    encoding: str
+    names: tuple[str, ...]
+    missing: frozenset[str] = field(default=MISSING)
+
+    def rows(self, stream):
+        """The records of a binary stream as csv.reader gives them, with the header."""
+        text = io.TextIOWrapper(stream, encoding=self.encoding, newline="")
+        return csv.reader(text, delimiter=self.delimiter, skipinitialspace=True)
+
+    def number(self, cell):
+        """The number in a cell; NaN where a value is missing, None where it is no finite number."""
+        cell = cell.strip()
+        if cell in self.missing:
+            return math.nan
+        try:
+            value = float(cell.translate(_DECIMAL_COMMA) if self.decimal == "," else cell)
+        except ValueError:
+            return None
+        return None if math.isinf(value) or "_" in cell else value
+
+    def numbers(self, cells):
+        """All cells as float64, NaN for missing ones; None where one of them is no number."""
+        try:
+            if self.decimal == ",":
+                values = [float(cell.translate(_DECIMAL_COMMA)) for cell in cells]
+            else:
+                values = np.fromiter(map(float, cells), np.float64, len(cells))
+        except ValueError:
+            values = [self.number(cell) for cell in cells]
+            return None if None in values else np.array(values, dtype=np.float64)
+        values = np.asarray(values)
+        # float() reads 1_000 and infinity as numbers; nobody's table means them so.
+        return None if np.isinf(values).any() or "_" in "".join(cells) else values
+
+
+def guess(source, options) -> Dialect:
+    """The dialect of a source.
+
+    Raises TableError where it holds no table, or a header that names no columns or one twice.
+    """
+    with source.errors(), source.open() as stream:
+        head = stream.read(_SAMPLE)
+        encoding = options.encoding or next(name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark))
+        text = _decoded(head, encoding)
+        if "\0" in text:
+            raise TableError(f"{source.name} is not a text file")
+        rows = {mark: _sample_rows(text, mark) for mark in ([options.delimiter] if options.delimiter else DELIMITERS)}
+    delimiter = max(rows, key=lambda mark: _regularity(rows[mark]))
+    rows = rows[delimiter]
+    if not rows:
+        raise TableError(f"{source.name} is empty")
+    missing = MISSING.union(options.missing)
+    decimal = options.decimal or _decimal(rows, delimiter)
+    dialect = Dialect(delimiter, False, decimal, encoding, (), missing)
+    header = options.header
+    if header is None:
+        header = not any(cell.strip() not in missing and dialect.number(cell) is not None for cell in rows[0])
+    names = _names(rows[0], source) if header else tuple(str(i + 1) for i in range(len(rows[0])))
+    return Dialect(delimiter, header, decimal, encoding, names, missing)
+
+
+def _decoded(head, encoding):
+    # The sample may end amid a character, which an incremental decoder holds back.
+    return io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), False).decode(head)
+
+
+def _sample_rows(text, delimiter):
+    """The records of a sample; without the last one, which may be cut, where it is as long as samples are."""
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True) if row]
+    except csv.Error:
+        return []
+    return rows[:-1] if len(text) >= _SAMPLE // 4 and len(rows) > 1 else rows
+
+
+def _regularity(rows):
+    """The share of records that have the most frequent number of cells, 0 where that is one cell."""
+    if not rows:
+        return 0.0
+    width, count = Counter(map(len, rows)).most_common(1)[0]
+    return count / len(rows) if width > 1 else 0.0
+
+
+def _decimal(rows, delimiter):
+    """The decimal sign: a comma where cells are numbers with one, and none is with a point."""
+    if delimiter == ",":
+        return "."
+    cells = [cell.strip() for row in rows for cell in row]
+    commas = any(re.fullmatch(r"[+-]?\d*,\d+", cell) for cell in cells)
+    points = any(re.fullmatch(r"[+-]?\d*\.\d+", cell) for cell in cells)
+    return "," if commas and not points else "."
+
+
+def _names(row, source):
+    names = tuple(cell.strip() or f"column {i + 1}" for i, cell in enumerate(row))
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise TableError(f"{source.name}: the header has {twice[0]!r} twice; say --no-header if it is none")
+    return names
