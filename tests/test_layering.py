@@ -21,7 +21,7 @@ SHELVES = [
     {"fastnn._core.binding"},
     {"fastnn._core.f32", "fastnn._core.f64"},
     {"fastnn._core.kernels"},
-    {"fastnn._arrays", "fastnn._data", "fastnn._config"},
+    {"fastnn._arrays", "fastnn._data", "fastnn._config", "fastnn._metadata"},
     {"fastnn._memory", "fastnn._graph", "fastnn._vectors", "fastnn._rule"},
     {"fastnn._parts", "fastnn._fold", "fastnn._plan", "fastnn._compile"},
     {"fastnn.initializers", "fastnn.layers", "fastnn.losses", "fastnn.metrics", "fastnn.schedules"},
@@ -36,7 +36,7 @@ SHELVES = [
     {"fastnn.network", "fastnn.serialize", "fastnn._typing"},
     {"fastnn.convert"},
     {"fastnn", "fastnn._config_report"},
-    {"fastnn.benchmark", "fastnn.demo", "fastnn.sklearn"},
+    {"fastnn.benchmark", "fastnn.demo", "fastnn.sklearn", "fastnn._table"},
     {"fastnn.cli"},
     {"fastnn.__main__"},
 ]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from . import _figures, _fit, _prediction, _programs, _samples
+from . import _figures, _fit, _metadata, _prediction, _programs, _samples
 from ._batches import Batches
 from ._compile import PRECISIONS
 from ._data import boolean, fraction, non_negative_int, positive, positive_int, sample_shape, weight
@@ -106,6 +106,7 @@ class Network:
         self.optimizer = optimizer
         self.metrics = metrics
         self.input_shape = None if input_shape is None else sample_shape(input_shape, "input_shape")
+        self.metadata = {}
 
     # ---- what it is made of ------------------------------------------------------------------------------------------
 
@@ -155,6 +156,25 @@ class Network:
         checked = [Metric.get(metric) for metric in metrics]
         with self._exclusively():
             self._metrics = checked
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """A small dict of JSON values that the network carries, in files and pickles: units, names, where it comes from.
+
+        Set to a copy of what is given, with tuples as lists; at most 262,144 characters as JSON text. Nothing in it
+        has a meaning for the network.
+
+        >>> import fastnn as fnn
+        >>> net = fnn.Network([fnn.Dense(1)])
+        >>> net.metadata = {"unit": "bottles", "columns": ("visitors", "temperature")}
+        >>> net.metadata["columns"]
+        ['visitors', 'temperature']
+        """
+        return self._metadata
+
+    @metadata.setter
+    def metadata(self, values: Mapping[str, Any]) -> None:
+        self._metadata = _metadata.checked(values)
 
     def build(self, input_shape: Shape | None = None) -> Self:
         """Makes the parameters without data; a network that has them is left as it is.

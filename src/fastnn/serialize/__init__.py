@@ -11,6 +11,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from .. import _metadata
 from .._programs import State
 from ..errors import ModelFileError
 from ..layers.base import Layer
@@ -128,6 +129,8 @@ def _describe(shot, encoder):
         "random_seed": shot["random_seed"],
         "built": built and {name: built[name] for name in ("shapes", "counters")},
     }
+    if shot["metadata"]:
+        described["metadata"] = shot["metadata"]
     arrays = {**encoder.arrays}
     if built:
         arrays = {**built["weights"], **{_SLOT + name: slot for name, slot in built["slots"].items()}, **arrays}
@@ -136,6 +139,7 @@ def _describe(shot, encoder):
 
 def _snapshot(described, decoder, entries):
     """The snapshot of a description, whose arrays are entries still to be read."""
+    metadata = described.pop("metadata", {}) if isinstance(described, dict) else {}
     _expect(described, _KEYS, "network")
     settings = described["settings"]
     _expect(settings, {*snapshot.SETTINGS, "dtype"}, "settings")
@@ -155,7 +159,15 @@ def _snapshot(described, decoder, entries):
         "settings": decoded,
         "random_seed": seed,
         "built": _built(described["built"], entries, decoder),
+        "metadata": _checked_metadata(metadata),
     }
+
+
+def _checked_metadata(values):
+    try:
+        return _metadata.checked(values)
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(str(error)) from None
 
 
 def _loss(described, decoder):

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from .. import _figures
+from .. import _figures, _metadata
 from .._core import kernels
 from .._graph import Graph
 from .._programs import State
@@ -59,6 +59,7 @@ def take(net) -> dict:
         "settings": settings,
         "random_seed": net._seed,
         "built": built,
+        "metadata": _metadata.checked(net.metadata),  # once more: a dict can be written to
         "added": _added(net, settings),
     }
 
@@ -76,6 +77,7 @@ def restore(net, snapshot, fill=np.copyto):
     """Makes a network that has no attributes yet what the snapshot says; fill(array, saved) reads one array."""
     net._configure(structure_of(snapshot["structure"]), **snapshot["settings"])
     net._seed = snapshot["random_seed"]
+    net.metadata = snapshot.get("metadata", {})
     built = snapshot["built"]
     if built is not None:
         net._commit(_state(net, built, fill))
