@@ -1,4 +1,4 @@
-"""Tables of mixed columns for the command line: read from a file, made numbers for a network, and predictions made words.
+"""Tables of mixed columns, for the command line: read from files, made numbers for a network; predictions made words.
 
 `source` and `dialect` know what a file looks like, `csv_file` and `parquet` read it into the columns of `columns`,
 `choice` decides what each column is, `features`, `targets` and `encoding` turn columns into arrays and back. Nothing

@@ -39,7 +39,7 @@ def choose(table: Table, target: str, *, drop=(), numbers=(), categories=()) -> 
             reason = None if name in numbers else _counts_rows(column)
             choice.kinds[name] = "number"
         elif not reason:
-            _refuse_mistakes(table, column)
+            refuse_mistakes(table, column, f"--categorical {column.name!r}")
             reason = _is_name(column)
             choice.kinds[name] = "category"
         if reason:
@@ -77,16 +77,19 @@ def _is_name(column):
     return None
 
 
-def _refuse_mistakes(table, column):
-    """TableError where nearly all cells of a text column are numbers, and many different ones."""
+def refuse_mistakes(table, column, other):
+    """TableError where nearly all cells of a text column are numbers, and many different ones.
+
+    other: what the caller would have to say for them to be taken as texts.
+    """
     wrong = np.array([table.number(level) is None for level in column.levels])
     if len(wrong) <= MOST_CLASSES:
         return
     filled = column.codes[column.codes >= 0]
     if 0 < wrong[filled].mean() <= _FEW:
         odd = column.levels[int(wrong.argmax())]
-        hint = f", as nearly all other cells are; say --missing {odd!r}, --categorical {column.name!r} or "
-        table.numeric(column.name, f"{hint}--drop {column.name!r}")
+        hint = f", as nearly all other cells are; correct it, or say --missing {odd!r} or {other}"
+        table.numeric(column.name, hint)
 
 
 def is_classes(column) -> bool:

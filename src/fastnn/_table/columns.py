@@ -54,12 +54,12 @@ def written(value):
 class Table:
     """Columns by name, in the order of the file.
 
-    name: what messages call it. number: what a cell is as a number, NaN if missing, None if it is none.
-    place: of a row, "line 17" or "row 16".
+    name: what messages call it. names: of all columns of the file, wanted or not. number: what a cell is as a number,
+    NaN if missing, None if it is none. place: of a row, "line 17" or "row 16".
     """
 
-    def __init__(self, name: str, columns, number: Callable[[str], float | None], place: Callable[[int], str]):
-        self.name, self.columns = name, {column.name: column for column in columns}
+    def __init__(self, name, columns, names, number: Callable[[str], float | None], place: Callable[[int], str]):
+        self.name, self.names, self.columns = name, list(names), {column.name: column for column in columns}
         self.number, self._place = number, place
 
     def __len__(self):
@@ -90,4 +90,4 @@ class Table:
     def taken(self, rows) -> "Table":
         """The table of these rows alone, (k,) of int."""
         columns = [column.taken(rows) for column in self.columns.values()]
-        return Table(self.name, columns, self.number, lambda row: self._place(int(rows[row])))
+        return Table(self.name, columns, self.names, self.number, lambda row: self._place(int(rows[row])))

@@ -33,7 +33,7 @@ def read_table(path, options, *, texts=(), numbers=(), only=None) -> Table:
     source = Source(path)
     if source.is_parquet:
         return read_parquet(source, options, only)
-    return _File(source, guess(source, options)).table(frozenset(texts), frozenset(numbers), only)
+    return _File(source, guess(source, options, only or ())).table(frozenset(texts), frozenset(numbers), only)
 
 
 class _File:
@@ -49,7 +49,7 @@ class _File:
             columns = None if texts.intersection(wanted) else self._all_numbers(wanted)
             if columns is None:
                 columns = self._columns(wanted, texts, numbers)
-        table = Table(self.source.name, columns, dialect.number, self.place)
+        table = Table(self.source.name, columns, dialect.names, dialect.number, self.place)
         for name in numbers.intersection(wanted):
             table.columns[name] = table.numeric(name)
         if wanted and not len(table):

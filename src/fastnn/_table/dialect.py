@@ -77,8 +77,8 @@ class Dialect:
         return None if np.isinf(values).any() or "_" in "".join(cells) else values
 
 
-def guess(source, options) -> Dialect:
-    """The dialect of a source.
+def guess(source, options, known=()) -> Dialect:
+    """The dialect of a source; a first line that has a name out of `known` is a header.
 
     Raises TableError where it holds no table, or a header that names no columns or one twice.
     """
@@ -98,7 +98,9 @@ def guess(source, options) -> Dialect:
     dialect = Dialect(delimiter, False, decimal, encoding, (), missing)
     header = options.header
     if header is None:
-        header = not any(cell.strip() not in missing and dialect.number(cell) is not None for cell in rows[0])
+        first = [cell.strip() for cell in rows[0]]
+        filled = (cell for cell in first if cell not in missing)
+        header = not set(known).isdisjoint(first) or all(dialect.number(cell) is None for cell in filled)
     names = _names(rows[0], source) if header else tuple(str(i + 1) for i in range(len(rows[0])))
     return Dialect(delimiter, header, decimal, encoding, names, missing)
 

@@ -39,9 +39,9 @@ class Encoding:
         """Columns of the matrix."""
         return sum(feature.width for feature in self.features)
 
-    def names(self, kind) -> frozenset:
-        """The columns of that kind."""
-        return frozenset(feature.name for feature in self.features if feature.kind == kind)
+    def names(self, kind=None) -> frozenset:
+        """The columns of that kind, or of any."""
+        return frozenset(feature.name for feature in self.features if kind in (None, feature.kind))
 
     def matrix(self, table, note: Callable[[str], object]):
         """The features of all rows, float32 (n, width); note is told what was odd in each column.
@@ -50,7 +50,7 @@ class Encoding:
         """
         absent = [feature.name for feature in self.features if feature.name not in table.columns]
         if absent:
-            found = ", ".join(map(repr, list(table.columns)[:20])) or "none of the model's"
+            found = ", ".join(map(repr, table.names[:20]))
             named = ", ".join(map(repr, absent[:20]))
             raise TableError(f"{table.name} lacks {named}, which the model was trained on; it has {found}")
         out = np.empty((len(table), self.width), dtype=np.float32)

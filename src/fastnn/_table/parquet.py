@@ -19,13 +19,13 @@ def read_parquet(source, options, only) -> Table:
         raise TableError(f"{source.name} is a Parquet file, which needs polars or pandas: pip install polars")
     with source.open() as stream:
         try:
-            found = read(stream, only)
+            found = read(stream)
         except Exception as error:  # each library has errors of its own kind
             raise TableError(f"{source.name} cannot be read as Parquet: {error!s:.300}") from error
     missing = MISSING.union(options.missing)
     dialect = Dialect(",", True, ".", "utf-8", tuple(found), missing)
-    table = Table(source.name, [], dialect.number, lambda row: f"row {row + 1}")
-    table.columns.update({name: _column(name, values, missing) for name, values in found.items()})
+    columns = [_column(name, values, missing) for name, values in found.items() if only is None or name in only]
+    table = Table(source.name, columns, found, dialect.number, lambda row: f"row {row + 1}")
     for name, column in table.columns.items():
         if column.numbers is not None and np.isinf(column.numbers).any():
             raise table.cell_error(int(np.isinf(column.numbers).argmax()), name, "expected a number, got infinity")
@@ -44,7 +44,7 @@ def _column(name, values, missing):
 
 
 def _reader(name):
-    """A function of (stream, names or None) by that library, which returns {name: float64 array or list}."""
+    """A function of a stream by that library, which returns {name: float64 array or list}."""
     try:
         library = importlib.import_module(name)
     except ImportError:
@@ -53,31 +53,29 @@ def _reader(name):
 
 
 def _by_polars(polars):
-    def read(stream, only):
+    def read(stream):
         frame = polars.read_parquet(stream)
         return {
             series.name: series.cast(polars.Float64).fill_null(np.nan).to_numpy()
             if series.dtype.is_numeric()
             else [None if value is None else str(value) for value in series.to_list()]
             for series in frame
-            if only is None or series.name in only
         }
 
     return read
 
 
 def _by_pandas(pandas):
-    def read(stream, only):
+    def read(stream):
         frame = pandas.read_parquet(stream)
         found = {}
         for name in frame.columns:
-            if only is not None and name not in only:
-                continue
             series, is_number = frame[name], pandas.api.types.is_numeric_dtype(frame[name])
             if is_number and not pandas.api.types.is_bool_dtype(series):
                 found[str(name)] = series.to_numpy(dtype=np.float64, na_value=np.nan)
             else:
-                found[str(name)] = [None if gone else str(value) for value, gone in zip(series, series.isna())]
+                cells = zip(series, series.isna(), strict=True)
+                found[str(name)] = [None if gone else str(value) for value, gone in cells]
         return found
 
     return read

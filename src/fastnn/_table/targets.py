@@ -40,13 +40,17 @@ class Classes(Target):
         """
         codes, levels = table.columns[name].texts()
         if len(levels) < 2:
-            raise TableError(f"{table.name}, column {name!r}: all rows are of class {levels[0]!r}, nothing to tell apart")
+            raise TableError(
+                f"{table.name}, column {name!r}: all rows are of class {levels[0]!r}, nothing to tell apart"
+            )
         if len(levels) > MOST_CLASSES or 2 * len(levels) > len(codes):
             hint = "is it the right column?" if table.columns[name].numbers is None else "say --task regression"
             message = f"{len(levels)} classes in {len(codes)} rows are too many; {hint}"
             raise TableError(f"{table.name}, column {name!r}: {message}")
         numbers = [table.number(level) for level in levels]
-        in_order = sorted(levels) if None in numbers else [text for _, text in sorted(zip(numbers, levels, strict=True))]
+        in_order = (
+            sorted(levels) if None in numbers else [text for _, text in sorted(zip(numbers, levels, strict=True))]
+        )
         return cls(name, in_order)
 
     @property
