@@ -159,7 +159,7 @@ class Network:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """A small dict of JSON values that the network carries, in files and pickles: units, names, where it comes from.
+        """A small dict of JSON values that the network carries, in files and pickles: units, names, its origin.
 
         Set to a copy of what is given, with tuples as lists; at most 262,144 characters as JSON text. Nothing in it
         has a meaning for the network.

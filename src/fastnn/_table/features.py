@@ -4,6 +4,8 @@ A kind of feature is a class with a `kind`; it is found by being defined. Whoeve
 ModelFileError for what `config` never wrote.
 """
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -112,7 +114,7 @@ class Category(Feature):
     ones, and nothing but zeros for them where it had none."""
 
     kind = "category"
-    values: "list[str]"
+    values: list[str]
     other: bool
 
     @classmethod

@@ -3,6 +3,8 @@
 Figures are those of `fastnn.metrics`; the trivial answer (the most frequent class, the mean) is measured by the same.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +32,7 @@ class Classes(Target):
     """One of `values`, in order; of two the second is what the one output is the probability of."""
 
     kind = "classification"
-    values: "list[str]"
+    values: list[str]
 
     @classmethod
     def learn(cls, table, name):

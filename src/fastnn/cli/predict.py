@@ -15,8 +15,8 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "predict",
         help="predict for the rows of a table",
-        description="Predict for each row of a table, with a network that train saved. The result is CSV with a header and "
-        "one line for each row. Columns are found by name, in any order; further ones do not matter. Where the "
+        description="Predict for each row of a table, with a network that train saved. The result is CSV with a header "
+        "and one line for each row. Columns are found by name, in any order; further ones do not matter. Where the "
         "table has the target too, figures of how good the predictions are go to standard error.",
     )
     parser.add_argument("model", metavar="MODEL", help="a file that train saved")

@@ -13,8 +13,8 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "train",
         help="train a network on a table, CSV or Parquet",
-        description="Train a network on a table, CSV (gzip too) or Parquet, and save it with its preprocessing. Numbers are "
-        "standardized, texts become categories, missing values are filled and marked; a part of the rows is set "
+        description="Train a network on a table, CSV (gzip too) or Parquet, and save it with its preprocessing. Numbers"
+        " are standardized, texts become categories, missing values are filled and marked; a part of the rows is set "
         "aside for validation, and training stops when the network no longer improves on it.",
     )
     parser.add_argument("data", metavar="DATA", help='the table; "-" is standard input')
@@ -45,12 +45,9 @@ def _add_network(parser):
 
     group = parser.add_argument_group("network")
     group.add_argument(
-        "--layers",
-        type=arguments.sizes,
-        default=[64, 32],
-        metavar="UNITS",
-        help='hidden layers; default: 64,32; or "none"',
-    )
+        "--layers", type=arguments.sizes, default=[64, 32], metavar="UNITS",
+        help='of hidden layers, or "none"; default: 64,32',
+    )  # fmt: skip
     group.add_argument(
         "--activation", type=arguments.one_of(ACTIVATIONS, "activation"), default="relu", metavar="NAME",
         help="of hidden layers; default: %(default)s",
