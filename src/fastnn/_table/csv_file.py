@@ -22,18 +22,18 @@ from .source import Source
 _BLOCK = 1000  # records at a time: few enough to stay in cache between csv, transposing and float
 
 
-def read_table(path, options, *, texts=(), numbers=(), only=None) -> Table:
+def read_table(path, options, *, texts=(), only=None) -> Table:
     """The table in a file: CSV in any dialect, gzip or not, or Parquet.
 
-    path: of the file; "-" is standard input. texts, numbers: columns whose kind is known; a column that is not in the
-    file is nobody's concern here. only: the columns that are wanted, None for all.
+    path: of the file; "-" is standard input. texts: columns to be kept as they are written; others that are numbers
+    become numbers. only: the columns that are wanted, None for all. Names that are not in the file do not matter here.
 
-    Raises TableError where the file is no table or a cell no number, OSError where it cannot be read.
+    Raises TableError where the file is no table, OSError where it cannot be read.
     """
     source = Source(path)
     if source.is_parquet:
         return read_parquet(source, options, only)
-    return _File(source, guess(source, options, only or ())).table(frozenset(texts), frozenset(numbers), only)
+    return _File(source, guess(source, options, only or ())).table(frozenset(texts), only)
 
 
 class _File:
@@ -42,16 +42,14 @@ class _File:
     def __init__(self, source, dialect):
         self.source, self.dialect = source, dialect
 
-    def table(self, texts, numbers, only):
+    def table(self, texts, only):
         dialect = self.dialect
         wanted = [name for name in dialect.names if only is None or name in only]
         with self.source.errors():
             columns = None if texts.intersection(wanted) else self._all_numbers(wanted)
             if columns is None:
-                columns = self._columns(wanted, texts, numbers)
+                columns = self._columns(wanted, texts)
         table = Table(self.source.name, columns, dialect.names, dialect.number, self.place)
-        for name in numbers.intersection(wanted):
-            table.columns[name] = table.numeric(name)
         if wanted and not len(table):
             raise TableError(f"{self.source.name} has a header and no rows")
         return table
@@ -60,12 +58,13 @@ class _File:
         """The line at which a record begins, found by reading up to it."""
         with self.source.open() as stream:
             reader = self.dialect.rows(stream)
-            begin = 0
-            for found, _ in enumerate(self._records(reader), start=-int(self.dialect.header)):
-                if found == row:
+            left, begin = row + int(self.dialect.header), 0
+            for record in reader:
+                if record and not left:
                     return f"line {begin + 1}"
+                left -= bool(record)
                 begin = reader.line_num
-        return f"row {row + 1}"
+        return f"row {row + 1}"  # of a file that has become shorter meanwhile
 
     @staticmethod
     def _records(reader):
@@ -89,7 +88,7 @@ class _File:
             return None
         return [Column(name, matrix[:, dialect.names.index(name)].copy()) for name in wanted]
 
-    def _columns(self, wanted, texts, numbers):
+    def _columns(self, wanted, texts):
         """The columns by Python's csv; those that turned out to be texts are read a second time."""
         builders = [_Builder(name, name in texts, self.dialect) for name in wanted]
         self._feed(builders)

@@ -99,9 +99,11 @@ class Encoding:
         return encoding
 
     def _check_network(self, net):
+        if net._state is None:
+            raise ModelFileError("it has a table and no weights")
         names = [feature.name for feature in self.features]
         if len(set(names)) < len(names):
             raise ModelFileError("its table has a column twice")
-        shapes = [value.shape for value in (*net._built().graph.inputs, *net._state.graph.outputs)]
+        shapes = [value.shape for value in (*net._state.graph.inputs, *net._state.graph.outputs)]
         if shapes != [(self.width,), (self.target.outputs,)]:
             raise ModelFileError(f"its table makes {self.width} features of a row; its network expects others")

@@ -10,6 +10,7 @@ import sys
 
 from ..errors import FastnnError
 from . import demo, info, predict, train
+from ._report import note
 
 
 def main(arguments=None) -> int:
@@ -32,7 +33,7 @@ def main(arguments=None) -> int:
         sys.stderr.close()
         return 1
     except (FastnnError, OSError, MemoryError) as error:
-        print(f"fastnn: {_for_a_person(error)}", file=sys.stderr)
+        note(_for_a_person(error))
         return 1
 
 

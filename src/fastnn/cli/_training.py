@@ -26,6 +26,7 @@ class Training:
     """
 
     best = None
+    figures: dict = {}
 
     def __init__(self, parsed):
         self.parsed = parsed
@@ -38,6 +39,7 @@ class Training:
         )
         self._encode(table)
         self.net = self._network()
+        self._describe()  # now, since a table too wide for it should not be trained on first
 
     # ---- from a table to arrays ----------------------------------------------------------------------------------
 
@@ -46,7 +48,7 @@ class Training:
         # Classes that are known to be classes are kept as they are written, "01" as "01".
         texts = [*parsed.categorical, *(target if parsed.task == "classification" else [])]
         numbers = [*parsed.numeric, *(target if parsed.task == "regression" else [])]
-        table = read_table(parsed.data, table_options(parsed), texts=texts, numbers=numbers)
+        table = read_table(parsed.data, table_options(parsed), texts=texts)
         table.column(parsed.target, "--target")
         for option in ("drop", "numeric", "categorical"):
             for name in getattr(parsed, option):
@@ -83,6 +85,8 @@ class Training:
         train_table = table.taken(train) if len(aside) else table
         self.target = known if kind.kind == "classification" else kind.learn(train_table, parsed.target)
         self.encoding = Encoding.learn(train_table, self.choice.kinds, self.target, parsed.missing)
+        unlearned = [name for name in self.choice.kinds if name not in self.encoding.names()]
+        self.choice.left_out.update(dict.fromkeys(unlearned, "it is empty in the rows of training"))
         self.X, self.y = self.encoding.matrix(train_table, note), y[train]
         self.X_aside, self.y_aside = (self.X, self.y) if not len(aside) else (
             self.encoding.matrix(table.taken(aside), lambda line: None), y[aside]
@@ -146,13 +150,29 @@ class Training:
         self.best = stop.best_epoch
         return interrupted
 
+    def measure(self) -> None:
+        """Takes the figures of the network, and those of the trivial answer."""
+        outputs = self.net.predict(self.X_aside, threads=self.parsed.threads)
+        trivial = np.tile(self.target.constant(self.y), (len(outputs), 1))
+        self.figures = self.target.figures(self.y_aside, outputs)
+        self.trivial_figures = self.target.figures(self.y_aside, trivial)
+
     def save(self, path) -> None:
         """Writes the network with its encoding and figures."""
-        self.net.metadata = {
-            **self.encoding.metadata(),
-            "training": {"rows": len(self.y), "validation_rows": self.aside, "figures": self.figures},
-        }
+        self._describe()
         self.net.save(path)
+
+    def _describe(self):
+        """Writes the encoding and what figures there are to the network's metadata."""
+        figures = {name: figure for name, figure in self.figures.items() if np.isfinite(figure)}
+        training = {"rows": len(self.y), "validation_rows": self.aside, "figures": figures}
+        try:
+            self.net.metadata = {**self.encoding.metadata(), "training": training}
+        except ValueError:
+            raise TableError(
+                f"{self.name}: the names of {len(self.encoding.features)} columns and their categories are more than a "
+                "model can carry; leave some out with --drop"
+            ) from None
 
     # ---- in words ------------------------------------------------------------------------------------------------
 
@@ -174,11 +194,7 @@ class Training:
 
     def measured(self):
         """Lines about the figures after training, beside those of the trivial answer."""
-        outputs = self.net.predict(self.X_aside, threads=self.parsed.threads)
-        trivial = np.tile(self.target.constant(self.y), (len(outputs), 1))
-        self.figures = self.target.figures(self.y_aside, outputs)
         epochs = len(self.history["loss"])
         yield f"trained on   {len(self.y)} rows, {epochs} epochs in {self.seconds:.1f} s; best in epoch {self.best + 1}"
         title = f"{self.aside} rows set aside" if self.aside else f"{len(self.y)} rows of training"
-        baseline = self.target.figures(self.y_aside, trivial)
-        yield from figures_table(title, {"network": self.figures, self.target.trivial: baseline})
+        yield from figures_table(title, {"network": self.figures, self.target.trivial: self.trivial_figures})

@@ -42,7 +42,7 @@ def _run(parsed) -> int:
         parsed.error(f"--proba: {parsed.model} predicts an amount, {target.name}; there are no classes")
     table = read_table(
         parsed.data, arguments.table_options(parsed, encoding.missing), texts=encoding.names("category"),
-        numbers=encoding.names("number"), only={*features, target.name},
+        only={*features, target.name},
     )  # fmt: skip
     X = encoding.matrix(table, tell)
     further = [name for name in table.names if name not in features and name != target.name]

@@ -5,7 +5,7 @@ import re
 from . import _arguments as arguments
 from ._report import note, say
 
-_PATIENCE = 20
+_PATIENCE = 30
 
 
 def add(commands) -> None:
@@ -64,7 +64,7 @@ def _add_training(parser):
         help="of the rows, set aside to stop by and to measure on; 0 for none; default: %(default)s",
     )  # fmt: skip
     group.add_argument(
-        "--epochs", type=arguments.whole(1), default=200, metavar="N", help="the most of them; default: %(default)s"
+        "--epochs", type=arguments.whole(1), default=500, metavar="N", help="the most of them; default: %(default)s"
     )
     group.add_argument(
         "--patience", type=arguments.whole(0), default=_PATIENCE, metavar="N",
@@ -105,6 +105,7 @@ def _run(parsed) -> int:
     if training.best is None:
         note("interrupted before the end of the first epoch; nothing is saved")
         return 130
+    training.measure()
     for line in training.measured():
         tell(line)
     training.save(model)
