@@ -150,8 +150,8 @@ class _Builder:
 
     def column(self):
         if not self.is_text:
-            return Column(self.name, np.concatenate(self._blocks) if self._blocks else np.empty(0))
-        codes = np.concatenate(self._blocks)
+            return Column(self.name, np.concatenate([np.empty(0), *self._blocks]))
+        codes = np.concatenate([np.empty(0, dtype=np.int32), *self._blocks])
         # Spellings that differ by blanks around them are one level, and those that mean a missing value are none.
         levels, numbers = {}, []
         for cell in self._index:

@@ -1,6 +1,6 @@
 """How a text file writes a table: its delimiter, its header, its decimal sign, what stands for a missing value.
 
-All of it is guessed from the first 64 KB; whatever the caller says goes before the guess.
+All of it is guessed from the first lines, 64 KB at least; whatever the caller says goes before the guess.
 """
 
 import codecs
@@ -19,7 +19,7 @@ from ..errors import TableError
 DELIMITERS = ("\t", ";", "|", ",")
 # Cells that are no value in R, pandas, Excel and SQL. "None" is not one: too often it is an answer.
 MISSING = frozenset({"", "NA", "N/A", "n/a", "na", "<NA>", "#N/A", "NaN", "nan", "NULL", "null"})
-_SAMPLE = 1 << 16
+_SAMPLE, _LONGEST_SAMPLE = 1 << 16, 1 << 26
 _DECIMAL_COMMA = {ord(","): ".", ord("."): "x"}  # a point is no decimal sign where the comma is one
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))
 
@@ -83,16 +83,18 @@ def guess(source, options, known=()) -> Dialect:
     Raises TableError where it holds no table, or a header that names no columns or one twice.
     """
     with source.errors(), source.open() as stream:
-        head = stream.read(_SAMPLE)
+        head, is_whole = _first_lines(stream)
         encoding = options.encoding or next(name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark))
         text = _decoded(head, encoding)
         if "\0" in text:
             raise TableError(f"{source.name} is not a text file")
-        rows = {mark: _sample_rows(text, mark) for mark in ([options.delimiter] if options.delimiter else DELIMITERS)}
+        marks = [options.delimiter] if options.delimiter else DELIMITERS
+        rows = {mark: _sample_rows(text, mark, is_whole) for mark in marks}
     delimiter = max(rows, key=lambda mark: _regularity(rows[mark]))
     rows = rows[delimiter]
     if not rows:
-        raise TableError(f"{source.name} is empty")
+        fault = "has a cell without end; is a quote not closed?" if text.strip() else "is empty"
+        raise TableError(f"{source.name} {fault}")
     missing = MISSING.union(options.missing)
     decimal = options.decimal or _decimal(rows, delimiter)
     dialect = Dialect(delimiter, False, decimal, encoding, (), missing)
@@ -105,18 +107,30 @@ def guess(source, options, known=()) -> Dialect:
     return Dialect(delimiter, header, decimal, encoding, names, missing)
 
 
+def _first_lines(stream):
+    """The first bytes, with three lines in them however long those are, and whether they are the whole file."""
+    head = b""
+    while block := stream.read(_SAMPLE):
+        head += block
+        if head.count(b"\n") >= 3 or len(head) >= _LONGEST_SAMPLE:
+            return head, not stream.read(1)
+    return head, True
+
+
 def _decoded(head, encoding):
     # The sample may end amid a character, which an incremental decoder holds back.
     return io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), False).decode(head)
 
 
-def _sample_rows(text, delimiter):
-    """The records of a sample; without the last one, which may be cut, where it is as long as samples are."""
+def _sample_rows(text, delimiter, is_whole):
+    """The records of a sample; without the last one, which may be cut, where the sample is not the whole file."""
     try:
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True) if row]
+        rows = [
+            row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True) if row
+        ]
     except csv.Error:
         return []
-    return rows[:-1] if len(text) >= _SAMPLE // 4 and len(rows) > 1 else rows
+    return rows if is_whole or len(rows) == 1 else rows[:-1]
 
 
 def _regularity(rows):

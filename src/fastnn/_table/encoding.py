@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import ModelFileError, TableError
-from .features import KINDS, Feature, feature_from
+from .features import KINDS, Feature, from_config
 from .targets import Target, target_from
 
 VERSION = 1
@@ -94,7 +94,7 @@ class Encoding:
             raise ModelFileError("its table has no columns")
         if not isinstance(missing, list) or not all(isinstance(text, str) for text in missing):
             raise ModelFileError("its table expects texts for missing values")
-        encoding = cls([feature_from(one) for one in features], target_from(config["target"]), missing)
+        encoding = cls([from_config(one, KINDS, "column") for one in features], target_from(config["target"]), missing)
         encoding._check_network(net)
         return encoding
 

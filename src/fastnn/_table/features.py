@@ -32,15 +32,15 @@ class Feature:
         return {"kind": self.kind, **asdict(self)}
 
 
-def feature_from(config) -> Feature:
-    """The feature that `config` wrote down."""
-    if not isinstance(config, dict) or config.get("kind") not in KINDS:
-        raise ModelFileError("its table has a column of an unknown kind")
-    return built(KINDS[config["kind"]], {key: value for key, value in config.items() if key != "kind"})
+def from_config(config, kinds, what):
+    """What `config` wrote down: a dataclass out of `kinds`, whose fields are bool, str, float or list[str].
 
-
-def built(cls, config):
-    """A dataclass of fields bool, str, float or list of str, from a dict that may come from anyone."""
+    Raises ModelFileError, with `what` it is, for a dict that `config` never wrote: it may come from anyone.
+    """
+    kind = config.get("kind") if isinstance(config, dict) else None
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ModelFileError(f"its table has a {what} of an unknown kind")
+    cls, config = kinds[kind], {key: value for key, value in config.items() if key != "kind"}
     if config.keys() != cls.__dataclass_fields__.keys():
         raise ModelFileError(f"its table expects {', '.join(cls.__dataclass_fields__)} for {cls.__name__}")
     for name, field in cls.__dataclass_fields__.items():
@@ -53,6 +53,8 @@ def built(cls, config):
             fits = type(value).__name__ == field.type
         if not fits:
             raise ModelFileError(f"its table expects {field.type} as {name} of {cls.__name__}")
+        if name == "scale" and not value > 0:
+            raise ModelFileError(f"its table expects a scale above 0 of {cls.__name__}")
     return cls(**config)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import metrics
 from ..errors import ModelFileError, TableError
-from .features import Feature, Lookup, built, center_and_scale, standardized
+from .features import Feature, Lookup, center_and_scale, from_config, standardized
 
 MOST_CLASSES = 1000
 
@@ -45,7 +45,7 @@ class Classes(Target):
             raise TableError(
                 f"{table.name}, column {name!r}: all rows are of class {levels[0]!r}, nothing to tell apart"
             )
-        if len(levels) > MOST_CLASSES or 2 * len(levels) > len(codes):
+        if len(levels) > min(MOST_CLASSES, max(2, len(codes) // 2)):
             hint = "is it the right column?" if table.columns[name].numbers is None else "say --task regression"
             message = f"{len(levels)} classes in {len(codes)} rows are too many; {hint}"
             raise TableError(f"{table.name}, column {name!r}: {message}")
@@ -166,9 +166,7 @@ KINDS = {cls.kind: cls for cls in (Classes, Amount)}
 
 def target_from(config) -> Target:
     """The target that `config` wrote down."""
-    if not isinstance(config, dict) or config.get("kind") not in KINDS:
-        raise ModelFileError("its table has no known target")
-    target = built(KINDS[config["kind"]], {key: value for key, value in config.items() if key != "kind"})
+    target = from_config(config, KINDS, "target")
     if target.kind == "classification" and len(set(target.values)) < 2:
         raise ModelFileError("its table has fewer than two classes")
     return target

@@ -16,15 +16,9 @@ def _run(parsed) -> int:
 
         show_config()
         return 0
-    from .. import serialize
-    from .._table.encoding import Encoding
-    from ..errors import ModelFileError
+    from ._model import load
 
-    net = serialize.load(parsed.model)
-    try:
-        encoding = Encoding.of(net)
-    except ModelFileError as error:
-        raise ModelFileError(f"{parsed.model}: {error}") from None
+    net, encoding = load(parsed.model)
     for line in _described(net, encoding):
         say(line)
     return 0

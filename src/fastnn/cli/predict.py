@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 
+from ..errors import ModelFileError, TableError
 from . import _arguments as arguments
 from ._report import figures_table, note
 
@@ -31,12 +32,15 @@ def add(commands) -> None:
 
 def _run(parsed) -> int:
     from .._table.csv_file import read_table
+    from ._model import load
 
     if parsed.output is not None:
         arguments.check_folder(parsed, parsed.output)
         arguments.check_not_read(parsed, parsed.output, parsed.model, parsed.data)
     tell = (lambda line: None) if parsed.quiet else note
     net, encoding = load(parsed.model)
+    if encoding is None:
+        raise ModelFileError(f"{parsed.model} was not made by fastnn train: it does not know the columns of a table")
     target, features = encoding.target, encoding.names()
     if parsed.proba and target.kind != "classification":
         parsed.error(f"--proba: {parsed.model} predicts an amount, {target.name}; there are no classes")
@@ -53,22 +57,6 @@ def _run(parsed) -> int:
     if target.name in table.columns:
         _measure(table, target, outputs, tell)
     return 0
-
-
-def load(path):
-    """The network in a file and its encoding; ModelFileError where it has none."""
-    from .. import serialize
-    from .._table.encoding import Encoding
-    from ..errors import ModelFileError
-
-    net = serialize.load(path)
-    try:
-        encoding = Encoding.of(net)
-    except ModelFileError as error:
-        raise ModelFileError(f"{path}: {error}") from None
-    if encoding is None:
-        raise ModelFileError(f"{path} was not made by `fastnn train`: it does not know the columns of a table")
-    return net, encoding
 
 
 def _write(path, target, outputs, probabilities):
@@ -106,8 +94,6 @@ def _text(rows):
 
 def _measure(table, target, outputs, tell):
     """Figures where the target is known; what is wrong with that column is no reason to withhold predictions."""
-    from ..errors import TableError
-
     known = ~table.columns[target.name].missing
     if not known.any():
         return
