@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from cli_tools import flowers, write_table
 
 import fastnn as fnn
 
@@ -67,7 +68,7 @@ def test_wrong_command_lines_exit_with_2(arguments, words):
 def test_without_a_command_it_prints_help():
     done = run()
     assert done.returncode == 2
-    for command in ("demo", "bench", "info"):
+    for command in ("demo", "train", "predict", "info", "bench"):
         assert command in done.stdout
 
 
@@ -94,3 +95,19 @@ def test_a_reader_that_closes_early_is_no_error(tmp_path):
     command = f"{sys.executable} -m fastnn demo neuron | head -1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.startswith("One neuron") and done.stderr == ""
+
+
+def test_predictions_to_a_reader_that_closes_early(tmp_path):
+    path = write_table(tmp_path / "a.csv", *flowers(20_000))
+    assert run("train", path, "--target", "kind", "--epochs", "1", "--quiet").returncode == 0
+    command = f"{sys.executable} -m fastnn predict {tmp_path}/a.model.safetensors {path} --quiet | head -1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "kind\n" and done.stderr == ""
+
+
+def test_a_terminal_of_another_encoding_gets_escapes(tmp_path):
+    header, rows = flowers()
+    path = write_table(tmp_path / "a.csv", [*header[:2], "größe"], rows)
+    done = run("train", path, "--target", "größe", "--epochs", "1", encoding="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "target       gr\\xf6\\xdfe: one of 3 classes" in done.stdout

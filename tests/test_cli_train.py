@@ -1,6 +1,7 @@
 """`fastnn train`: what it learns from tables, what it says, and what it answers to every mistake."""
 
 import gzip
+import io
 import os
 import re
 import signal
@@ -278,6 +279,24 @@ def test_wrong_command_lines_exit_with_2(capsys, tmp_path, monkeypatch, options,
     code, out, err = run(capsys, "train", "a.csv", *options)
     assert code == 2 and out == "" and words in err
     assert os.listdir(tmp_path) == ["a.csv"]
+
+
+def test_standard_input(capsys, kinds, tmp_path, monkeypatch):
+    run(capsys, "train", kinds, "--target", "kind", *QUICK)
+    with open(kinds, "rb") as file:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(file))
+        code, out, _ = run(capsys, "train", "-", "--target", "kind", "--model", tmp_path / "m", *QUICK)
+    assert code == 0 and "table        standard input: 150 rows" in out
+    assert (tmp_path / "m").read_bytes() == (tmp_path / "flowers.model.safetensors").read_bytes()
+
+
+def test_memory_that_is_too_small(capsys, kinds, monkeypatch):
+    def too_much(*arguments):
+        raise MemoryError("Unable to allocate 2.00 PiB")
+
+    monkeypatch.setattr(Encoding, "matrix", too_much)
+    code, _, err = run(capsys, "train", kinds, "--target", "kind")
+    assert code == 1 and err == "fastnn: the memory is too small: Unable to allocate 2.00 PiB\n"
 
 
 def test_standard_input_needs_a_name_for_the_model(capsys):

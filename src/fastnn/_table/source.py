@@ -11,6 +11,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import weakref
 import zlib
 from contextlib import contextmanager
 
@@ -29,19 +30,21 @@ class Source:
 
     def __init__(self, path):
         self.name = "standard input" if path == "-" else os.fsdecode(path)
-        self._file = _rewindable(path)
+        self._descriptor = _rewindable(path)
+        weakref.finalize(self, os.close, self._descriptor)
         with self._raw() as stream:
             head = stream.read(4)
         self.is_gzip, self.is_parquet = head.startswith(_GZIP), head == _PARQUET
 
+    @contextmanager
     def open(self):
-        """A new binary stream of the table from its beginning, unpacked."""
-        stream = self._raw()
-        return gzip.GzipFile(fileobj=stream) if self.is_gzip else stream
+        """A binary stream of the table from its beginning, unpacked; one at a time."""
+        with self._raw() as stream:
+            yield gzip.GzipFile(fileobj=stream) if self.is_gzip else stream
 
     def _raw(self):
-        self._file.seek(0)
-        return open(os.dup(self._file.fileno()), "rb")
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return open(os.dup(self._descriptor), "rb")
 
     @contextmanager
     def errors(self):
@@ -59,17 +62,16 @@ class Source:
 
 
 def _rewindable(path):
+    """A descriptor of a file with the bytes, from which they can be read again and again."""
     if path == "-":
         return _copied(getattr(sys.stdin, "buffer", sys.stdin))
-    stream = open(path, "rb")  # noqa: SIM115 (it stays open as long as the source)
-    if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-        return stream
-    with stream:
-        return _copied(stream)
+    with open(path, "rb") as stream:
+        is_file = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+        return os.dup(stream.fileno()) if is_file else _copied(stream)
 
 
 def _copied(stream):
-    copy = tempfile.TemporaryFile()  # noqa: SIM115
-    shutil.copyfileobj(stream, copy)
-    copy.flush()
-    return copy
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(stream, copy)
+        copy.flush()
+        return os.dup(copy.fileno())

@@ -150,7 +150,7 @@ class Amount(Target):
 
     def predicted(self, outputs):
         """The amounts, rounded to the digits that single precision resolves on this scale."""
-        digits = 7 - int(np.floor(np.log10(self.scale)))
+        digits = 6 - int(np.floor(np.log10(self.scale)))
         return np.round(self.amounts(outputs), min(digits, 300)).tolist()
 
     def figures(self, encoded, outputs):

@@ -4,11 +4,7 @@ import sys
 
 
 def shown(text) -> str:
-    """A text from a file without what steers a terminal.
-
-    >>> shown("a\\x1b[2Jb")
-    'a\\\\x1b[2Jb'
-    """
+    """A text from a file without what steers a terminal: escapes in place of what cannot be seen."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
 
 
