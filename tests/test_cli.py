@@ -45,7 +45,8 @@ def test_demo_saves_a_picture(tmp_path):
 
 def test_demo_says_what_is_missing_for_pictures(tmp_path):
     (tmp_path / "matplotlib.py").write_text("raise ImportError('not here')")
-    done = run("demo", "vending", "--save", str(tmp_path / "a.png"), PYTHONPATH=str(tmp_path))
+    before = filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")])
+    done = run("demo", "vending", "--save", str(tmp_path / "a.png"), PYTHONPATH=os.pathsep.join(before))
     assert done.returncode == 1
     assert "pip install matplotlib" in done.stderr and "Traceback" not in done.stderr
     assert "671.58" in done.stdout  # the demo itself has run

@@ -151,6 +151,9 @@ def use(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> None:
 
 def save(net: fnn.Network, folder: Path) -> None:
     """Every way to keep a network, and to get one from elsewhere."""
+    net.metadata = {"unit": "bottles", "columns": ["visitors"]}
+    unit: str = net.metadata["unit"]
+    assert unit == "bottles"
     net.save(folder / "net.safetensors")
     net.save(str(folder / "net.safetensors"), custom={"squared_error": squared_error})
     again: fnn.Network = fnn.load(folder / "net.safetensors", custom={"squared_error": squared_error})
