@@ -126,6 +126,17 @@ def test_columns_are_found_by_name(capsys, folder, model, tmp_path):
     assert err == "fastnn: columns that the model does not know are passed over: colour\n"
 
 
+def test_a_model_of_a_table_without_a_header(capsys, tmp_path):
+    rows = [[i % 5, (i * 3) % 7, (i % 5) * 2.5 + i % 3] for i in range(60)]
+    path = write_table(tmp_path / "a.csv", None, rows)
+    assert run(capsys, "train", path, "--target", "3", "--epochs", "2", "--quiet") == (0, "", "")
+    _, expected, _ = run(capsys, "predict", tmp_path / "a.model.safetensors", path, "--quiet")
+    assert len(read_rows(expected)) == 61
+    path = write_table(tmp_path / "a.csv", None, [row[:2] for row in rows[1:]])  # it begins with 1, 3
+    _, out, _ = run(capsys, "predict", tmp_path / "a.model.safetensors", path)
+    assert read_rows(out)[1:] == read_rows(expected)[2:]
+
+
 def test_standard_input_and_an_output_file(capsys, folder, model, tmp_path, monkeypatch):
     _, expected, _ = run(capsys, "predict", model("houses"), folder / "houses.csv", "--quiet")
     data = (folder / "houses.csv").read_bytes()

@@ -105,6 +105,7 @@ def test_lines_longer_than_a_sample(read):
 
 def test_known_columns_make_a_header_of_numbers(read):
     assert read("2019,2020\n3,4\n", only={"2019"}).names == ["2019", "2020"]
+    assert read("3,1\n2,4\n", only={"1", "2", "3"}).names == ["1", "2"]  # of a model of a table without a header
 
 
 @pytest.mark.parametrize("cell", sorted(MISSING))

@@ -19,7 +19,7 @@ from ..errors import TableError
 DELIMITERS = ("\t", ";", "|", ",")
 # Cells that are no value in R, pandas, Excel and SQL. "None" is not one: too often it is an answer.
 MISSING = frozenset({"", "NA", "N/A", "n/a", "na", "<NA>", "#N/A", "NaN", "nan", "NULL", "null"})
-_SAMPLE, _LONGEST_SAMPLE = 1 << 16, 1 << 26
+_SAMPLE, _LONGEST_SAMPLE = 1 << 16, 1 << 24
 _DECIMAL_COMMA = {ord(","): ".", ord("."): "x"}  # a point is no decimal sign where the comma is one
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))
 
@@ -102,17 +102,19 @@ def guess(source, options, known=()) -> Dialect:
     if header is None:
         first = [cell.strip() for cell in rows[0]]
         filled = (cell for cell in first if cell not in missing)
-        header = not set(known).isdisjoint(first) or all(dialect.number(cell) is None for cell in filled)
+        # Names such as "2" are those of columns without a header, and cells of numbers may well be equal to them.
+        telling = set(known).difference(map(str, range(len(known) + len(first) + 1)))
+        header = not telling.isdisjoint(first) or all(dialect.number(cell) is None for cell in filled)
     names = _names(rows[0], source) if header else tuple(str(i + 1) for i in range(len(rows[0])))
     return Dialect(delimiter, header, decimal, encoding, names, missing)
 
 
 def _first_lines(stream):
-    """The first bytes, with three lines in them however long those are, and whether they are the whole file."""
+    """The first bytes, with a few lines in them however long those are, and whether they are the whole file."""
     head = b""
     while block := stream.read(_SAMPLE):
         head += block
-        if head.count(b"\n") >= 3 or len(head) >= _LONGEST_SAMPLE:
+        if head.count(b"\n") + head.count(b"\r") >= 6 or len(head) >= _LONGEST_SAMPLE:
             return head, not stream.read(1)
     return head, True
 
