@@ -3,7 +3,6 @@
 Checked when it is set, saved and loaded; knows nothing of networks.
 """
 
-import json
 import math
 
 from ._data import short
@@ -24,6 +23,10 @@ def checked(values, name="metadata"):
     if not isinstance(values, dict):
         raise TypeError(f"{name} must be a dict of JSON values, got {short(values)}")
     copy = _Copier(name).copied(values, 0)
+    if not copy:
+        return copy
+    import json  # costs milliseconds, which networks without metadata need not wait for
+
     if len(json.dumps(copy, separators=(",", ":"))) > LONGEST:
         raise _too_long(name)
     return copy
