@@ -106,6 +106,26 @@ typedef struct fnn_embed {
                                         storing the gradient. NULL: no rule */
 } fnn_embed;
 
+/* The columns of a matrix by what was learned of them:
+ *   y[i, j] = (v - mean[j]) / deviation[j],   v = x[i, j], or where that is NaN fill[j];
+ * with indicators y has 2 cols columns, and y[i, cols + j] = 1 where x[i, j] is NaN, else 0. */
+typedef struct fnn_standardize {
+    int64_t rows, cols;
+    int32_t indicators;
+    int32_t adds_dx; /* backward adds to dx; its gradient is 0 where x is NaN */
+} fnn_standardize;
+
+/* Columns of a matrix as indicators of their categories. Of a row of x, y has first the columns `rest`, then for each of
+ * `columns` a block of counts[c] values: 1 for the category that x equals, 0 for the others, and so all 0 where it equals
+ * none; with `missing` one more, 1 where x is NaN. */
+typedef struct fnn_one_hot {
+    int64_t rows, cols, out; /* out: columns of y */
+    int64_t rest_count, count;
+    const int64_t *rest, *columns, *counts; /* together, rest and columns name every column of x once */
+    int32_t missing;
+    int32_t adds_dx; /* backward adds to dx; the gradient of encoded columns is 0 */
+} fnn_one_hot;
+
 /* Scaled dot product attention (Vaswani et al. 2017): for each row and head
  *   y_i = sum over j of softmax over j (q_i . k_j / sqrt(size)) v_j,
  * over the keys j that the mask allows and, if causal, j <= i + first. A query without any such key gives 0.

@@ -8,12 +8,14 @@ so that the gradient with respect to the layer's input is checked too, through t
 several values gets one such Dense for each of its input shapes, and one that reads ids stands first.
 """
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 
 import fastnn as fnn
 
+STATE = re.compile(r"\.(running_mean|running_variance|mean|deviation)$")
 FEATURES, OUTPUTS = 6, 2
 
 
@@ -75,7 +77,7 @@ class Case:
         rng = np.random.default_rng(seed)
         net.params[:] += rng.uniform(-0.2, 0.2, net.params.shape)
         weights = net.get_weights()
-        state = {name: rng.uniform(0.5, 2, w.shape) for name, w in weights.items() if "running" in name}
+        state = {name: rng.uniform(0.5, 2, w.shape) for name, w in weights.items() if STATE.search(name)}
         net.set_weights({**weights, **state})
         return net
 
@@ -206,6 +208,14 @@ CASES = [
     Case(fnn.LayerNorm, shape=(2, 1, 4)),
     Case(fnn.RMSNorm),
     Case(fnn.RMSNorm, (0.01,), shape=(1, 19)),
+    Case(fnn.Standardize),
+    Case(fnn.Standardize, (), {"missing": "mean", "indicator": True}, (17,)),
+    Case(fnn.Standardize, (), {"missing": 0.5}, (4, 3)),
+    Case(fnn.Standardize, shape=(3, 2, 1)),
+    Case(fnn.Standardize, (), {"missing": -1, "indicator": True}, (2, 5)),
+    Case(fnn.OneHot, ([1, 3],), {"categories": [[0.5, 1], [2]]}),
+    Case(fnn.OneHot, (0,), {"categories": [range(19)], "missing": True}, (3, 2)),
+    Case(fnn.Residual, (fnn.Standardize(), fnn.OneHot([0], categories=[[1]]), fnn.Dense(5))),
     Case(fnn.Embedding, (7, 3), shape=(5,), tokens=7),
     Case(fnn.Embedding, (1, 2), shape=(1,), tokens=1),
     Case(fnn.Embedding, (40, 17), {"weight_init": "uniform"}, (2, 3), tokens=40),

@@ -304,6 +304,38 @@ def row_norm_backward(dy, x, weight, *, epsilon, centered):
     return dx * inverse, (dy * normal).sum(axis=rows), dy.sum(axis=rows)
 
 
+# ---- preprocessing ---------------------------------------------------------------------------------------------------
+
+
+def standardize_forward(x, mean, deviation, *, missing=None, indicator=False):
+    there = ~np.isnan(x)
+    value = x if missing is None else np.where(there, x, mean if missing == "mean" else missing)
+    y = (value - mean) / deviation
+    return np.concatenate([y, ~there], axis=-1) if indicator else y
+
+
+def standardize_backward(dy, x, deviation):
+    """Return dx: a value that was filled in has no part in it."""
+    return np.where(np.isnan(x), 0, dy[..., : x.shape[-1]] / deviation)
+
+
+def one_hot_forward(x, columns, categories, *, missing=False):
+    parts = [np.delete(x, columns, axis=-1)]
+    for column, known in zip(columns, categories, strict=True):
+        value = x[..., column, None]
+        parts.append(value == known)
+        if missing:
+            parts.append(np.isnan(value))
+    return np.concatenate(parts, axis=-1)
+
+
+def one_hot_backward(dy, x, columns):
+    """Return dx: categories have no slope."""
+    dx, rest = np.zeros(x.shape), np.delete(np.arange(x.shape[-1]), columns)
+    dx[..., rest] = dy[..., : len(rest)]
+    return dx
+
+
 # ---- embeddings ------------------------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ layer's function takes its inputs and returns its output and a pullback: a funct
 which adds the weights' gradients to a dict by name. A new layer adds its function here.
 """
 
+import re
 from functools import wraps
 
 import numpy as np
@@ -18,7 +19,8 @@ from fastnn import Input, PythonLayer
 LAYERS = {}
 
 
-STATE = ("running_mean", "running_variance")  # roles of what is not trained
+RUNNING = ("running_mean", "running_variance")
+STATE = re.compile(r"\.(running_mean|running_variance|mean|deviation|categories\.\d+)$")  # roles of what is not trained
 
 
 class Run:
@@ -30,7 +32,7 @@ class Run:
     def __init__(self, weights, masks=None, training=False):
         self.weights = {name: np.asarray(w, dtype=np.float64) for name, w in weights.items()}
         self.masks, self.training = masks, training
-        self.state = {name: w for name, w in self.weights.items() if name.endswith(STATE)}
+        self.state = {name: w for name, w in self.weights.items() if STATE.search(name)}
         self.gradients = {name: np.zeros_like(w) for name, w in self.weights.items() if name not in self.state}
 
 
@@ -163,7 +165,7 @@ LAYERS.update(
 @layer
 def BatchNorm(run, layer, path, x):
     weight, bias = run.weights[f"{path}.weight"], run.weights[f"{path}.bias"]
-    known = {role: run.weights[f"{path}.{role}"] for role in STATE}
+    known = {role: run.weights[f"{path}.{role}"] for role in RUNNING}
     if not run.training:
         return reference.batch_norm_forward(x, weight, bias, *known.values(), layer.epsilon), None
     mean, variance = reference.batch_statistics(x)
@@ -178,6 +180,20 @@ def BatchNorm(run, layer, path, x):
         return [dx]
 
     return reference.batch_norm_forward(x, weight, bias, mean, variance, layer.epsilon), pullback
+
+
+@layer
+def Standardize(run, layer, path, x):
+    mean, deviation = run.weights[f"{path}.mean"], run.weights[f"{path}.deviation"]
+    y = reference.standardize_forward(x, mean, deviation, missing=layer.missing, indicator=layer.indicator)
+    return y, lambda dy: [reference.standardize_backward(dy, x, deviation)]
+
+
+@layer
+def OneHot(run, layer, path, x):
+    categories = [run.weights[f"{path}.categories.{column}"] for column in layer.columns]
+    y = reference.one_hot_forward(x, layer.columns, categories, missing=layer.missing)
+    return y, lambda dy: [reference.one_hot_backward(dy, x, layer.columns)]
 
 
 def in_python(run, layer, path, *xs):

@@ -105,6 +105,38 @@ static void FN(first_nonfinite)(const fnn_ctx *cx, int64_t n, const real *x, int
     for (int64_t i = 0; i * size < n && *out < 0; i++) *out = found[i];
 }
 
+/* The same for values of which some columns may be NaN: looks on behind each such one. */
+typedef struct {
+    const real *x, *takes;
+    int64_t cols;
+    int64_t *found; /* one a chunk */
+} FN(refused_args);
+
+static void FN(refused_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
+{
+    const FN(refused_args) *f = args;
+    const int64_t last = end * f->cols;
+    f->found[chunk] = -1;
+    for (int64_t i = begin * f->cols; i < last; i++) {
+        int64_t at = FN(find_nonfinite)(last - i, f->x + i);
+        if (at < 0) return;
+        i += at;
+        if (!isnan(f->x[i]) || f->takes[i % f->cols] == 0) {
+            f->found[chunk] = i;
+            return;
+        }
+    }
+}
+
+static void FN(first_refused)(const fnn_ctx *cx, int64_t rows, int64_t cols, const real *takes, const real *x, int64_t *out)
+{
+    int64_t found[MAX_PARTIALS], size = FN(reduction_chunk)(rows, cols);
+    FN(refused_args) args = {x, takes, cols, found};
+    FN(run_chunks)(FN(threads_for_elements)(cx, (double)rows * (double)cols), rows, size, FN(refused_range), &args);
+    *out = -1;
+    for (int64_t i = 0; i * size < rows && *out < 0; i++) *out = found[i];
+}
+
 /* Column sums: threads share the columns, in blocks, so the order of the rows does not depend on them. */
 #undef COLUMN_BLOCK
 #define COLUMN_BLOCK 64

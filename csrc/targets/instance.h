@@ -19,6 +19,7 @@
 #include "../kernels/pooling.h"
 #include "../kernels/row_norm.h"
 #include "../kernels/embed.h"
+#include "../kernels/preprocessing.h"
 #include "../kernels/attention.h"
 #include "../kernels/batch_norm.h"
 #include "../kernels/recurrent.h"

@@ -55,11 +55,13 @@ from .layers import (
     MaxPool1D,
     MaxPool2D,
     MultiHeadAttention,
+    OneHot,
     PositionalEmbedding,
     PythonLayer,
     Reshape,
     Residual,
     RMSNorm,
+    Standardize,
     TransformerBlock,
 )
 from .losses import Loss
@@ -81,8 +83,8 @@ __all__ = [
     "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "Input",
     "LambdaCallback", "Layer", "LayerNorm", "LevenbergMarquardt", "Loss", "MaxPool1D", "MaxPool2D", "Metric",
     "ModelCheckpoint", "ModelFileError", "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError",
-    "Optimizer", "PositionalEmbedding", "PythonLayer", "RMSNorm", "RMSprop", "ReduceLROnPlateau", "Reshape",
-    "Residual", "Rprop", "ShapeError", "TensorBoard", "TerminateOnNaN", "TransformerBlock", "datasets",
+    "OneHot", "Optimizer", "PositionalEmbedding", "PythonLayer", "RMSNorm", "RMSprop", "ReduceLROnPlateau", "Reshape",
+    "Residual", "Rprop", "ShapeError", "Standardize", "TensorBoard", "TerminateOnNaN", "TransformerBlock", "datasets",
     "from_keras", "from_sklearn", "from_torch", "initializers", "layers", "load", "losses", "metrics", "optimizers",
     "register_threadpoolctl", "schedules", "show_config",
 ]  # fmt: skip

@@ -140,9 +140,12 @@ def _add_ends(plan, mode, heads, weighted, record):
         return [], [], [], []
     graph = plan.graph
     # Prediction checks its input batch by batch, in cache and on all threads; training checked it at the edge.
-    checks = {"checks": mode == "predict"}
+    checks = mode == "predict"
     feed = {"real": "feed", "ids": "feed_ids"}
-    inputs = [OpRecord(feed[v.kind], (), v, attrs=checks, where="input") for v in graph.inputs]
+    inputs = [
+        OpRecord(feed[v.kind], (), v, attrs={"checks": checks, "missing": v.missing}, where="input")
+        for v in graph.inputs
+    ]
     targets, weights, copies, losses = [], [], [], []
     for head, value in zip(heads, _loss_inputs(plan, heads, copies), strict=True):
         targets.append(OpRecord(feed[head.target.kind], (), head.target, where="target"))

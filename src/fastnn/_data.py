@@ -11,7 +11,7 @@ import operator
 import numpy as np
 
 from ._arrays import numbers, place, short, with_batch
-from ._core.kernels import first_nonfinite
+from ._core.kernels import first_nonfinite, first_refused
 from .errors import ShapeError, unknown_name
 
 _ndarray = np.ndarray
@@ -24,7 +24,8 @@ _SUM_TOLERANCE = 1e-3
 # ---- arrays -----------------------------------------------------------------------------------------------------
 
 
-def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None, free=0, checked_later=False):
+def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None, free=0, checked_later=False,
+             missing=False):  # fmt: skip
     """The samples X as a C-contiguous, finite array (n, *shape) of `dtype`; X itself where it already is one.
 
     Arguments:
@@ -35,6 +36,7 @@ def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None
         free: axes of a sample, the first ones, whose lengths may differ from those of `shape`.
         checked_later: X is not searched for NaN and infinities if it can be taken as it is.
         integer: X holds token ids: whole numbers from 0 to below `limit`; the result is int32.
+        missing: whether values may be NaN; or the features, indices into the last axis, that may.
 
     Raises ShapeError for another shape or no samples, ValueError for NaN, infinities and values out of range (with the
     place of the first), TypeError for what is not numbers.
@@ -56,7 +58,7 @@ def features(X, shape, dtype, *, name="X", where=None, integer=False, limit=None
     if integer:
         reader = where or "the network"
         return _whole(array, limit or _INT32_COUNT, name, X, "token id", f"{reader} takes {{range}}")
-    return _finite(array, dtype, name, X)
+    return _finite(array, dtype, name, X, missing)
 
 
 def weight(value, shape, dtype, *, name):
@@ -74,7 +76,7 @@ def weight(value, shape, dtype, *, name):
     return _finite(array, dtype, name, value)
 
 
-def padded(items, shape, dtype, *, name, where, integer=False, limit=None):
+def padded(items, shape, dtype, *, name, where, integer=False, limit=None, missing=False):
     """Sequences of different lengths as one array (n, longest, *shape), with zeros behind the shorter ones.
 
     items: arrays (steps, *shape) of at least one step; shape: of one step, or None for that of the first.
@@ -85,8 +87,10 @@ def padded(items, shape, dtype, *, name, where, integer=False, limit=None):
         one = f"{name}[{i}]"
         if item.shape[1:] != rest or not len(item):
             raise ShapeError(f"{one} needs the shape (steps{''.join(f', {size}' for size in rest)}), got {item.shape}")
-        result[i, : len(item)] = features(item, rest or None, dtype, name=one, where=where, integer=integer, limit=limit
-                                          ).reshape(item.shape)  # fmt: skip
+        checked = features(
+            item, rest or None, dtype, name=one, where=where, integer=integer, limit=limit, missing=missing
+        )
+        result[i, : len(item)] = checked.reshape(item.shape)
     return result
 
 
@@ -131,8 +135,11 @@ def _wrong_samples(got, shape, name, where):
     return expected
 
 
-def _finite(array, dtype, name, source):
-    """`array` as C-contiguous, aligned and of `dtype`, uncopied where it is; the first NaN or infinity is an error."""
+def _finite(array, dtype, name, source, missing=False):
+    """`array` as C-contiguous, aligned and of `dtype`, uncopied where it is; the first NaN or infinity is an error.
+
+    missing: whether NaN is let through; or the features in which it is.
+    """
     flags = array.flags
     if array.dtype is dtype and flags.c_contiguous and flags.aligned:
         result = array
@@ -140,6 +147,8 @@ def _finite(array, dtype, name, source):
         with np.errstate(over="ignore"):  # what overflows becomes an infinity, and is reported below with its place
             result = np.require(array, dtype, ["C", "A"])
     position = first_nonfinite(result) if array.dtype.kind == "f" else -1
+    if position >= 0 and missing:
+        position = first_refused(result, range(result.shape[-1]) if missing is True else missing)
     if position < 0:
         return result
     value = array[np.unravel_index(position, array.shape)]

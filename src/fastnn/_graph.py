@@ -9,9 +9,17 @@ from __future__ import annotations
 from functools import cached_property
 from math import prod
 
-from .errors import ShapeError
+from .errors import NotFittedError, ShapeError
 
 MAX_ELEMENTS = 2**48  # of one value or parameter: sizes in bytes stay far below 2**63
+
+
+class Unlearned(NotFittedError):
+    """A layer cannot be planned before it has learned from data: from `value` of `graph`, by the learner of that path."""
+
+    def __init__(self, graph, value, learner, path, where):
+        super().__init__(f"{where} learns from data what shape its output has: call fit, or net.adapt(X)")
+        self.graph, self.value, self.learner, self.path = graph, value, learner, path
 
 
 class Value:
@@ -19,13 +27,14 @@ class Value:
 
     `base` is the value whose memory this one shares under another shape, or None. `timed`: the first axis is known to
     be time. `mask` is then None, where all steps count, or a value (steps,) of 1 for a step and 0 for padding.
+    `missing`: the features, of the last axis, that may be NaN.
     """
 
-    __slots__ = ("shape", "kind", "base", "limit", "timed", "mask")
+    __slots__ = ("shape", "kind", "base", "limit", "timed", "mask", "missing")
 
     def __init__(self, shape, kind="real", base=None):
         self.shape, self.kind, self.base = tuple(shape), kind, base
-        self.limit, self.timed, self.mask = None, False, None
+        self.limit, self.timed, self.mask, self.missing = None, False, None, frozenset()
 
     @property
     def root(self):
@@ -106,9 +115,10 @@ class Graph:
 
     known: the graph whose parameters and state this one uses, which then makes none of its own.
     stream_length: for a graph that takes one time step after another, the most steps it will take; else None.
+    learned: shapes of state that was learned from data, by name.
     """
 
-    def __init__(self, known: Graph | None = None, stream_length: int | None = None):
+    def __init__(self, known: Graph | None = None, stream_length: int | None = None, learned=None):
         self.inputs: list[Value] = []
         self.outputs: list[Value] = []
         self.ops: list[OpRecord] = []
@@ -120,6 +130,7 @@ class Graph:
         self._stream_length = stream_length
         self.bounded = False  # whether what a stream remembers has an end
         self._is_copy = known is not None
+        self._learned = learned or {}
         self._path: list[str] = []
         self._layers: list = []
         self._id_readers: set = set()
@@ -190,9 +201,21 @@ class Graph:
     def state(self, role, shape, value) -> Param:
         """State of the current layer that is no parameter, as running statistics: saved with it, not trained.
 
-        value: the number that it starts with.
+        value: the number, or the array of that shape, that it starts with.
         """
         return self._named(self.states, role, lambda name: Param(name, shape, self.state_size, value))
+
+    def learned_size(self, role, value, learner) -> int:
+        """The length of state of the current layer that only data say: those that `value` holds, by the learner.
+
+        Raises Unlearned as long as they have not been looked at.
+        """
+        path = ".".join(self._path)
+        name = f"{path}.{role}"
+        shape = self.states[name].shape if name in self.states else self._learned.get(name, ())
+        if len(shape) != 1 or not shape[0]:
+            raise Unlearned(self, value, learner, path, self.where())
+        return shape[0]
 
     def known(self, role) -> Param | None:
         """The current layer's parameter of that role, if it has it already: its shape may be what a stream goes by."""

@@ -6,6 +6,7 @@ from . import _programs, _samples
 from ._data import positive_int
 from ._loops import empty_outputs
 from ._problem import CHUNK
+from ._reading import strict_columns
 
 PREDICTOR_ROWS = 16  # up to here the next call goes the short way, through the engine's Predictor
 
@@ -61,13 +62,13 @@ def _run(state, graph, inputs, outputs, batch, threads):
 
 
 def engine_predictor(state, rows):
-    """The engine's own callable for up to `rows` samples; None for several inputs or outputs."""
+    """The engine's own callable for up to `rows` samples; None where it cannot make all checks."""
     graph = state.graph
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1 or strict_columns(graph):
         return None
     compiled = state.take("predictor", rows)[1]
     (given,), (result,) = graph.inputs, graph.outputs
     return state.memory.engine.Predictor(
         compiled.program, compiled.array(given), compiled.array(result), given.limit or 0,
-        graph.work * rows > _programs.RELEASE_WORK, _programs.default_thread_count(),
+        graph.work * rows > _programs.RELEASE_WORK, _programs.default_thread_count(), 1, given.missing,
     )  # fmt: skip

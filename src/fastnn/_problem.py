@@ -22,7 +22,7 @@ def check_solver(optimizer, losses, state):
             raise ValueError(f"{name} has no learning rate: set the learning_rate_factor of {param.name}'s layer to 1")
     if optimizer.smooth:
         ops = state.memory.engine.OPS
-        where = [op.where for op in graph.ops if ops[op.kind].identity_in_predict or op.state]
+        where = [op.where for op in graph.ops if ops[op.kind].identity_in_predict or ops[op.kind].moves_state]
         if where:
             raise ValueError(f"{name} needs a loss that is the same at every call: take out {where[0]}")
     optimizer.check(losses, [param for param in graph.params.values() if param.factor])

@@ -7,7 +7,7 @@ arrays that users pass, nor of epochs.
 import os
 from threading import Lock
 
-from . import _compile
+from . import _adapt, _compile
 from ._core import binding
 from ._data import positive_int
 from ._graph import Value
@@ -110,7 +110,8 @@ class State:
         self, graph, mode, batch, losses=(), targets=(), weighted=False, record=False, optimizer=None,
         keeps_gradients=True, accumulate=1,
     ):  # fmt: skip
-        """A new program, for as long as the caller keeps it."""
+        """A new program, for as long as the caller keeps it; NotFittedError where a layer has not learned yet."""
+        _adapt.expect_adapted(self.memory, graph)
         heads = [
             _compile.Head(loss, output, Value(shape, kind))
             for loss, output, (kind, shape) in zip(losses, graph.outputs, targets, strict=True)

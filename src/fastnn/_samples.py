@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _data
 from ._arrays import sequences as sequences_in
+from ._reading import check_categories
 from .errors import ShapeError
 
 
@@ -105,19 +106,21 @@ def several(values, count, name):
     return list(values)
 
 
-def read_inputs(X, values, dtype, where, checked_later=False) -> Inputs:
+def read_inputs(X, values, dtype, where, checked_later=False, missing=False) -> Inputs:
     """Checked inputs; `values` has what the graph says of each, or None.
 
     Other lengths than the network was built for, and lists of sequences of different lengths, are let through: whether
     all layers take them is the graph's to say.
-    checked_later: a program will look for NaN and infinities where an array is taken as it is.
+    checked_later: a program will look for NaN and infinities where an array is taken as it is. missing: whether inputs
+    that the graph says nothing of may hold NaN; else the graph says which features may.
     """
     given = several(X, len(values), "X")
     names = ["X"] if len(given) == 1 else [f"X[{i}]" for i in range(len(given))]
     arrays, lengths = [], {}
     for i, (array, value, name) in enumerate(zip(given, values, names, strict=True)):
         ids = value is not None and value.kind == "ids"
-        options = {"name": name, "where": where, "integer": ids, "limit": value and value.limit}
+        options = {"name": name, "where": where, "integer": ids, "limit": value and value.limit,
+                   "missing": missing or (value is not None and value.missing)}  # fmt: skip
         free = 0 if value is None else len(value.shape) - (not ids)  # the features are what a layer is made for
         sequences = sequences_in(array, name) if free or value is None else None
         if sequences is None:
@@ -134,13 +137,15 @@ def read_inputs(X, values, dtype, where, checked_later=False) -> Inputs:
 def graph_of(inputs, state, where):
     """The graph for these inputs, which may be longer or shorter than those that the network was built for."""
     try:
-        return state.graph_for(inputs.shapes, inputs.padded)
+        graph = state.graph_for(inputs.shapes, inputs.padded)
     except ShapeError:
         if not inputs.padded:  # the plain answer, rather than which layer could not do with another length
             for i, (array, value) in enumerate(zip(inputs.arrays, state.graph.inputs, strict=True)):
                 name = "X" if len(inputs.arrays) == 1 else f"X[{i}]"
                 _data.expect_samples(array, value.shape, name, where)
         raise
+    check_categories(graph, state.memory.state, inputs.arrays)
+    return graph
 
 
 def read_samples(X, y, state, losses, where, sample_weight=None, class_weight=None) -> Samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import _data, _programs
+from . import _data, _programs, _reading
 from .errors import ShapeError
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Stream:
         graph = state.structure.plan(((1, *given.shape[1:]),), known=built, stream_length=most)
         self.position = 0
         self.length = most if graph.bounded else None
+        self._graph, self._state = graph, state.memory.state
+        self._strict = bool(_reading.strict_columns(graph))
         self._given, self._rows, self._where = given, rows, network._where()
         compiled = state.compile(graph, "predictor", rows)
         self._program = compiled.program
@@ -41,6 +43,7 @@ class Stream:
         self._run = state.memory.engine.Predictor(
             compiled.program, x, y[:, 0] if graph.outputs[0].timed else y, given.limit or 0,
             graph.work * rows > _programs.RELEASE_WORK, _programs.default_thread_count(), rows,
+            graph.inputs[0].missing,
         )  # fmt: skip
         self._dtype = network.dtype
 
@@ -57,7 +60,7 @@ class Stream:
         """
         if self.position == self.length:
             raise ValueError(f"the stream is full after {self.length} steps: reset() it, or make a longer one")
-        result = self._run.step(x, out)
+        result = None if self._strict else self._run.step(x, out)
         if result is None:
             result = self._run.step(self._checked(x), out)
             if result is None:
@@ -72,8 +75,10 @@ class Stream:
         single = self._rows == 1 and array.shape == shape
         checked = _data.features(
             array[None] if single else array, shape, self._dtype, name="x", where=self._where, integer=ids,
-            limit=self._given.limit,
+            limit=self._given.limit, missing=self._graph.inputs[0].missing,
         )  # fmt: skip
+        if self._strict:
+            _reading.check_categories(self._graph, self._state, [checked])
         if len(checked) != self._rows:
             raise ShapeError(f"x has {len(checked)} rows, and the stream was made for {self._rows}")
         return checked.reshape(shape) if single else checked

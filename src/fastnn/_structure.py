@@ -4,6 +4,7 @@ Walks over nodes are iterative, since graphs may be deeper than Python's stack.
 """
 
 from ._graph import Graph, Value
+from ._reading import mark_missing
 from .errors import ShapeError
 from .layers.base import Input, Layer, Node
 
@@ -52,6 +53,7 @@ class Structure:
         for value in values:
             if value.timed and len(value.shape) == 1 and value.kind == "real":
                 raise ShapeError("sequences are samples of shape (steps, features); one feature is (steps, 1)")
+        mark_missing(g)
         if len({value.root for value in g.outputs}) < len(g.outputs):
             raise ValueError("outputs: the same value is listed twice")
         return g

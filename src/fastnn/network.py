@@ -7,16 +7,17 @@ the order of things: check everything, then plan, then change the network, so th
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from . import _figures, _fit, _metadata, _prediction, _programs, _samples
+from . import _adapt, _figures, _fit, _metadata, _prediction, _programs, _samples
 from ._batches import Batches
 from ._compile import PRECISIONS
 from ._data import boolean, fraction, non_negative_int, positive, positive_int, sample_shape, weight
+from ._graph import Unlearned, Value
 from ._structure import Structure
 from ._summary import summary_table
 from ._threadpoolctl import register_if_imported
@@ -86,7 +87,8 @@ class Network:
             raise TypeError("input_shape belongs to a list of layers; with inputs= each Input has its shape")
         self._configure(structure, loss, optimizer, metrics, input_shape, dtype, precision, seed)
         if self.input_shape is not None or outputs is not None:
-            self.build(self.input_shape)
+            with suppress(Unlearned):  # the shapes are known at the first fit
+                self.build(self.input_shape)
 
     def _configure(self, structure, loss, optimizer, metrics, input_shape, dtype, precision, seed):
         """Everything but the parameters, which are drawn by `build` or come from a snapshot."""
@@ -184,6 +186,7 @@ class Network:
 
         Raises:
             ShapeError: the layers do not fit, or the network was built for another shape.
+            NotFittedError: a layer learns from data what shape its output has (`OneHot`).
         """
         shape = None if input_shape is None else sample_shape(input_shape, "input_shape")
         if self._state is not None:
@@ -197,12 +200,14 @@ class Network:
         self._commit(self._draft(shapes))
         return self
 
-    def _draft(self, shapes) -> _programs.State:
-        """A state for these input shapes; the network is not changed."""
-        graph = self._structure.plan(shapes)
+    def _draft(self, shapes, inputs=None) -> _programs.State:
+        """A state for these input shapes; the network is not changed. inputs: for layers whose shape they say."""
+        learned = {} if inputs is None else _adapt.learned_first(self._structure, inputs, self.dtype, self._seed)
+        graph = self._structure.plan(shapes, learned=_adapt.shapes_of(learned))
         _figures.losses_of(graph, self._loss)
         state = _programs.State(self._structure, graph, self.dtype, self.precision, self._seed)
         state.memory.initialize(self._seed)
+        _adapt.write(state.memory, learned)
         return state
 
     def _commit(self, state):
@@ -210,16 +215,29 @@ class Network:
         self._state = state
 
     @contextmanager
-    def _committed(self, state):
-        """The network with this state; back to none if it had none and its first step fails."""
-        first = self._state is None
+    def _committed(self, state, samples=None):
+        """The network with this state; back to what it was, none or not adapted, if its first step fails.
+
+        samples: what layers learn from that have not learned yet.
+        """
+        first, steps, before = self._state is None, state.steps, None
+        if samples is not None:
+            before = _adapt.adapt(state.memory, samples.graph, samples.inputs)
+
+        def undo():
+            if before is not None:
+                state.memory.state[:] = before
+                state.forget_programs()
+
         if first:
             self._commit(state)
         try:
-            yield
+            yield undo
         except Exception:
             if first and not state.steps:
                 self._state = None
+            if state.steps == steps:
+                undo()
             raise
 
     def _built(self) -> _programs.State:
@@ -227,11 +245,16 @@ class Network:
             raise NotFittedError("the network has no parameters yet: call fit, or build, or give input_shape=")
         return self._state
 
-    def _drafted(self, X):
-        """The state, or a draft of one for the shape of X."""
+    def _drafted(self, X, share=None):
+        """The state, or a draft of one for the shape of X.
+
+        share: of the samples that are kept for validation, where layers may learn from the others.
+        """
         if self._state is not None:
             return self._state
-        return self._draft(_samples.read_inputs(X, [None], self.dtype, None).shapes)
+        known = [None if shape is None else Value(shape) for shape in self._structure.shapes()]
+        inputs = _samples.read_inputs(X, known, self.dtype, None, missing=True)
+        return self._draft(inputs.shapes, None if share is None else _adapt.part(inputs, share))
 
     def _where(self):
         return self._structure.reader
@@ -304,8 +327,9 @@ class Network:
                 state = self._drafted(batches.first[0])
                 batches.read = lambda *batch: self._samples(state, *batch)
                 samples = batches.read(*batches.first)
+                _adapt.expect_adapted(state.memory, state.graph)
             else:
-                batches, state = None, self._drafted(X)
+                batches, state = None, self._drafted(X, share)
                 samples = self._samples(state, X, y, sample_weight, class_weight)
             validation = None
             if validation_data is not None:
@@ -321,8 +345,39 @@ class Network:
                 self, state, samples, validation, batches=batches, epochs=epochs, batch_size=batch_size,
                 accumulate=accumulate, shuffle=shuffle, callbacks=callbacks, verbose=verbose, threads=threads,
             )  # fmt: skip
-            with self._committed(state):
+            with self._committed(state, None if batches else samples):
                 return trainer.run()
+
+    def adapt(self, X: ArrayLike) -> Self:
+        """Has the layers that learn from data before training (`Standardize`, `OneHot`) learn anew from X.
+
+        The first fit does that by itself; this is for batches one by one, for other data than those that are trained
+        on, and for a network that is to go on where its data have changed. Parameters stay; a network that has none yet
+        gets them.
+
+        Args:
+            X: samples, as for fit.
+
+        Returns:
+            The network.
+
+        Raises:
+            ShapeError: a column has another number of categories than the network was made for.
+            ValueError, TypeError: X is not as needed, or has nothing to learn from; nothing is changed.
+
+        >>> import fastnn as fnn
+        >>> net = fnn.Network([fnn.Standardize(), fnn.Dense(1)], seed=0).adapt([[1.0, 2.0], [3.0, 6.0]])
+        >>> net.get_weights()["layers.0.mean"].tolist()
+        [2.0, 4.0]
+        """
+        with self._exclusively():
+            state = self._drafted(X, 0.0)
+            inputs = _samples.read_inputs(X, state.graph.inputs, self.dtype, self._where())
+            graph = state.graph_for(inputs.shapes, inputs.padded)
+            _adapt.adapt(state.memory, graph, inputs.fed(self.dtype), anew=True)
+            if self._state is None:
+                self._commit(state)
+        return self
 
     def lr_find(
         self,
@@ -338,7 +393,8 @@ class Network:
     ) -> RateSearch:
         """The learning rate range test (Smith 2017): trains with a rate that grows at each step, and looks at the loss.
 
-        The network and its optimizer are afterwards as before, to the bit. Plot the result; a good rate is where the
+        The network and its optimizer are afterwards as before, to the bit, but for the categories that a `OneHot` found
+        in X. Plot the result; a good rate is where the
         loss falls fastest, which `suggestion` names, or a little below.
 
         Args:
@@ -362,10 +418,12 @@ class Network:
         rates = _lr_find.rates_from(self.optimizer, start, end, steps)
         batch_size, diverges = positive_int(batch_size, "batch_size"), positive(diverges, "diverges")
         with self._exclusively():
-            state = self._drafted(X)
+            state = self._drafted(X, 0.0)
             samples = self._samples(state, X, y, sample_weight)
-            with self._committed(state):
-                return _lr_find.search(self, state, samples, rates, min(batch_size, samples.n), diverges)
+            with self._committed(state, samples) as undo:
+                found = _lr_find.search(self, state, samples, rates, min(batch_size, samples.n), diverges)
+                undo()
+            return found
 
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, *, batch_size: int = 32, sample_weight: ArrayLike | None = None
@@ -379,9 +437,9 @@ class Network:
         if self.optimizer.solver:
             raise ValueError(f"{type(self.optimizer).__name__} works on whole data sets; call fit")
         with self._exclusively():
-            state = self._drafted(X)
+            state = self._drafted(X, 0.0)
             samples = self._samples(state, X, y, sample_weight)
-            with self._committed(state):
+            with self._committed(state, samples):
                 return self._train_step(state, samples)
 
     def _train_step(self, state, samples) -> float:

@@ -86,6 +86,15 @@ def tokens(dtype="float32", **options):
     return fnn.Network(layers, input_shape=6, dtype=dtype, seed=6, **options)
 
 
+def table(dtype="float32", **options):
+    """Layers that have learned from a table with categories and missing values."""
+    layers = [fnn.OneHot([0], missing=True), fnn.Standardize(missing="mean", indicator=True), fnn.Dense(3, "tanh")]
+    X = np.random.default_rng(9).normal(size=(40, 4))
+    X[:, 0] = np.arange(40) % 3
+    X[::5] = np.nan
+    return fnn.Network([*layers, fnn.Dense(1)], dtype=dtype, seed=7, **options).adapt(X)
+
+
 def given_arrays(dtype="float32", **options):
     weight = np.arange(12.0).reshape(4, 3) / 10
     layers = [fnn.Dense(3, weight_init=weight, bias_init=fnn.initializers.Constant(0.5)), fnn.Dense(1)]
@@ -105,6 +114,7 @@ KINDS = {
     "unbuilt": unbuilt,
     "recurrent": recurrent,
     "tokens": tokens,
+    "table": table,
 }
 OPTIMIZERS = ["adam", "adamw", "rmsprop", "adagrad", "rprop", "sgd"]
 

@@ -57,6 +57,18 @@ cdef extern from "fastnn.h":
         int32_t accumulate
         const fnn_update *update
 
+    ctypedef struct fnn_standardize:
+        int64_t rows, cols
+        int32_t indicators, adds_dx
+
+    ctypedef struct fnn_one_hot:
+        int64_t rows, cols, out
+        int64_t rest_count, count
+        const int64_t *rest
+        const int64_t *columns
+        const int64_t *counts
+        int32_t missing, adds_dx
+
     ctypedef struct fnn_attention:
         int64_t rows, heads, queries, keys, size
         int64_t ldq, ldk, ldy, next_k

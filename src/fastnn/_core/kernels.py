@@ -49,6 +49,11 @@ def first_nonfinite(array) -> int:
     return engine_of(array.dtype).first_nonfinite(array.reshape(-1))
 
 
+def first_refused(array, missing) -> int:
+    """Flat index of the first infinite element of a C-contiguous array, or NaN but in the features `missing`; or -1."""
+    return engine_of(array.dtype).first_refused(array.reshape(-1, array.shape[-1]), missing)
+
+
 def apply(name, array) -> np.ndarray:
     """exp, log, tanh, sigmoid or erf of every element of a C-contiguous array."""
     if not array.size:

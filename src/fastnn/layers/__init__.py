@@ -18,6 +18,7 @@ from .pooling import (
     MaxPool1D,
     MaxPool2D,
 )
+from .preprocessing import OneHot, Standardize
 from .python import PythonLayer
 from .recurrent import GRU, LSTM, RNN, Bidirectional
 from .shape import Flatten, Reshape
@@ -26,6 +27,6 @@ __all__ = [
     "GRU", "LSTM", "RNN", "Activation", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Bidirectional", "Concat",
     "Conv1D", "Conv2D", "Dense", "Dropout", "Embedding", "Flatten", "GlobalAvgPool1D", "GlobalAvgPool2D",
     "GlobalMaxPool1D", "GlobalMaxPool2D", "Input", "Layer", "LayerNorm", "MaxPool1D", "MaxPool2D",
-    "MultiHeadAttention", "Node", "PositionalEmbedding", "PythonLayer", "RMSNorm", "Reshape", "Residual",
-    "TransformerBlock",
+    "MultiHeadAttention", "Node", "OneHot", "PositionalEmbedding", "PythonLayer", "RMSNorm", "Reshape", "Residual",
+    "Standardize", "TransformerBlock",
 ]  # fmt: skip

@@ -28,7 +28,7 @@ class BoundedGraph(Graph):
     """
 
     def __init__(self, shapes, **options):
-        super().__init__(**options)
+        super().__init__(learned=shapes, **options)
         self._shapes = shapes
 
     def _named(self, found, role, make):

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import _figures
 from .._data import positive_int
+from .._graph import Unlearned
 from ..callbacks import Callback
 from ..layers import Dense, Layer
 from ..losses import Loss
@@ -117,7 +118,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
         keep = keep and hasattr(self, "network_")
         X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True, allow_nd=True, reset=not keep,
-            **self._target_checks,
+            ensure_all_finite=self._finiteness(), **self._target_checks,
         )  # fmt: skip
         X, y = dense(X), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         if sample_weight is not None:
@@ -177,12 +178,22 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
             raise ValueError("validation_data: expected (X, y) or (X, y, sample_weight)")
         X, y = validate_data(
             self, data[0], data[1], accept_sparse=["csr", "csc"], multi_output=True, allow_nd=True, reset=False,
-            **self._target_checks,
+            ensure_all_finite=self._finiteness(), **self._target_checks,
         )  # fmt: skip
         return dense(X), self._read_targets(y, True, None), *data[2:]
 
     def _class_weight(self):
         return None
+
+    def _takes_missing(self):
+        """Whether X may hold NaN as far as the layers are known; where exactly, the network sees to."""
+        if callable(self.layers) and not isinstance(self.layers, Layer):
+            return True
+        layers = self.layers if isinstance(self.layers, (list, tuple)) else [self.layers]
+        return any(getattr(layer, "missing", None) not in (None, False) for layer in layers)
+
+    def _finiteness(self):
+        return "allow-nan" if self._takes_missing() else True
 
     def _threads(self):
         return threads() if self.threads is None else self.threads
@@ -192,7 +203,9 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
     def _predictions(self, X):
         """The network's outputs as metrics see them: probabilities in place of logits, means of distributions."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], allow_nd=True, reset=False)
+        X = validate_data(
+            self, X, accept_sparse=["csr", "csc"], allow_nd=True, reset=False, ensure_all_finite=self._finiteness()
+        )
         network = self.network_
         outputs = network.predict(dense(X), threads=self._threads())
         return _figures.predictions(network._built().graph, network.losses, [outputs])[0]
@@ -200,6 +213,7 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self._takes_missing()
         return tags
 
 
@@ -320,7 +334,10 @@ class NetworkClassifier(ClassifierMixin, _NetworkEstimator):
 
     def _make_network(self, X, targets):
         network = super()._make_network(X, targets)
-        found = network.build(X.shape[1:])._built().graph.outputs[0].shape
+        try:
+            found = network.build(X.shape[1:])._built().graph.outputs[0].shape
+        except Unlearned:  # the shapes follow from the samples that are trained on, and so are checked with them
+            return network
         if found != (self._labels.outputs,):
             raise ValueError(
                 f"layers: the last one gives {found}, {len(self.classes_)} classes need {(self._labels.outputs,)}; use "

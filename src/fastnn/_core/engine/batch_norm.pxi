@@ -25,6 +25,7 @@ cdef class BatchNorm(Op):
     """y = f(weight (x - mean) / sqrt(variance + epsilon) + bias), mean and variance those of the batch, by channel."""
     kind = "batch_norm"
     whole_batch = True
+    moves_state = True
     needs = "xy"
     fuses_activation = True
     cdef real[:, ::1] x, y, dx, dy

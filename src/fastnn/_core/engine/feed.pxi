@@ -1,15 +1,25 @@
 # Feeds: the samples of a batch from the caller's arrays into the program's, by the epoch's order.
 
+cdef takes_of(shape, missing):
+    # 1 for each feature of an input, its last axis, that may be NaN, else 0; None where none may.
+    if not missing:
+        return None
+    takes = numpy.zeros(shape[len(shape) - 1], dtype=PRECISION)
+    takes[list(missing)] = 1
+    return takes
+
+
 cdef class Feed(Op):
     """Rows of a float array: inputs, real targets, sample weights.
 
-    With the attribute "window" the batch stays where it lies, in the order of the array: its readers take `rows`.
+    `missing`: the features that may be NaN; no value may be infinite. With the attribute "window" the batch stays where it lies, in the order of the array: its readers take `rows`.
     """
     kind = "feed"
     cdef const real[:, ::1] source
     cdef real[:, ::1] y
     cdef const real *rows       # the current batch
     cdef bint window
+    cdef real[::1] takes        # by feature, whether it may be NaN; None where none may
     cdef bint checks            # whether a value that is not finite fails the step
     cdef readonly bint refused  # one did
 
@@ -17,6 +27,7 @@ cdef class Feed(Op):
         self.y = b.y.reshape(b.y.shape[0], -1)
         self.checks, self.window = b.attrs.get("checks", False), b.attrs.get("window", False)
         self.rows = &self.y[0, 0]
+        self.takes = takes_of(b.y.shape, b.attrs.get("missing", ()))
 
     def set_source(self, array):
         self.source = None if array is None else array.reshape(array.shape[0], -1)
@@ -30,7 +41,10 @@ cdef class Feed(Op):
         else:
             K.copy(&s.cx, s.rows * cols, &self.source[s.first, 0], &self.y[0, 0])
         if self.checks:
-            K.first_nonfinite(&s.cx, s.rows * cols, self.rows, &bad)
+            if self.takes is None:
+                K.first_nonfinite(&s.cx, s.rows * cols, self.rows, &bad)
+            else:
+                K.first_refused(&s.cx, s.rows * cols // self.takes.shape[0], self.takes.shape[0], &self.takes[0], self.rows, &bad)
             self.refused = bad >= 0
             if self.refused:
                 s.failed = 1

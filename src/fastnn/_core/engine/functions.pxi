@@ -26,6 +26,17 @@ def first_nonfinite(const real[::1] x not None):
     return found
 
 
+def first_refused(const real[:, ::1] x not None, missing):
+    """Index of the first element that is infinite, or NaN and not in one of the columns `missing`; or -1."""
+    cdef int64_t found = -1
+    cdef real[::1] takes = numpy.zeros(x.shape[1], dtype=PRECISION)
+    for column in missing:
+        takes[column] = 1
+    with nogil:
+        K.first_refused(&serial, x.shape[0], x.shape[1], &takes[0], &x[0, 0], &found)
+    return found
+
+
 def apply(str name, const real[::1] x not None):
     """exp, log, tanh, sigmoid or erf of every element."""
     out = numpy.empty(x.shape[0], dtype=PRECISION)

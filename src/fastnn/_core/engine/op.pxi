@@ -31,6 +31,7 @@ cdef class Op:
     reads_feed = False       # whether it takes a batch where its feed finds it
     updates = ()             # roles of parameters whose optimizer rule `backward` can apply itself
     whole_batch = False      # whether it must see all samples of a batch at once
+    moves_state = False      # whether training changes its state
     least_rows = 1           # fewer in a part would cost it more than parts gain
     fuses_activation = False # an activation that it alone feeds may become its attribute
     folds_scale = False      # a scale and a shift of its output's last axis may be taken into its weight and bias

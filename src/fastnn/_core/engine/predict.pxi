@@ -62,6 +62,7 @@ cdef class Predictor:
     cdef Program program
     cdef real[:, ::1] x, y
     cdef int32_t[:, ::1] ids            # in the place of x
+    cdef real[::1] takes                # by feature, whether it may be NaN; None where none may
     cdef int64_t limit                  # of the ids; 0 where the input is real
     cdef int64_t batch, least           # the most and the fewest rows
     cdef readonly tuple shape, output_shape
@@ -70,12 +71,12 @@ cdef class Predictor:
     cdef bint busy, release             # release: whether the work is worth giving up the GIL for
     cdef char code
 
-    def __init__(self, program, x, y, int64_t limit, bint release, int threads, int64_t least=1):
+    def __init__(self, program, x, y, int64_t limit, bint release, int threads, int64_t least=1, missing=()):
         self.program, self.threads = program, threads
         self.program.set_threads(threads)
         self.shape, self.output_shape, self.batch = x.shape[1:], y.shape[1:], x.shape[0]
         self.y = y.reshape(self.batch, -1)
-        self.limit, self.least = limit, least
+        self.limit, self.least, self.takes = limit, least, takes_of(x.shape, missing)
         if limit:
             self.ids = x.reshape(self.batch, -1)
         else:
@@ -150,10 +151,14 @@ cdef class Predictor:
         return result
 
     cdef bint is_good(self, const Py_buffer *source, int64_t rows) noexcept:
-        """Whether all values are finite; whether all ids are in range."""
+        """Whether all values are finite, or NaN where that may be; whether all ids are in range."""
         cdef int64_t bad = -1, i
         if not self.limit:
-            K.first_nonfinite(&self.program.step.cx, rows * self.x.shape[1], <const real *>source.buf, &bad)
+            if self.takes is None:
+                K.first_nonfinite(&self.program.step.cx, rows * self.x.shape[1], <const real *>source.buf, &bad)
+            else:
+                K.first_refused(&self.program.step.cx, rows * self.x.shape[1] // self.takes.shape[0], self.takes.shape[0],
+                                &self.takes[0], <const real *>source.buf, &bad)
             return bad < 0
         for i in range(rows * self.ids.shape[1]):
             if not 0 <= id_at(source, i) < self.limit:

@@ -61,6 +61,11 @@ cdef extern from "precision.h":
         void (*embed_scratch)(const fnn_ctx *, const fnn_embed *, size_t *bytes) noexcept nogil
         void (*embed_backward)(const fnn_ctx *, const fnn_embed *, const int32_t *ids, const real *dy, real *dtable) noexcept nogil
         void (*add_row)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, const real *row, real *y) noexcept nogil
+        void (*standardize_tables)(const fnn_ctx *, int64_t cols, int64_t copies, const real *mean, const real *deviation, real *tables) noexcept nogil
+        void (*standardize_forward)(const fnn_ctx *, const fnn_standardize *, const real *x, const real *tables, const real *fill, real *y) noexcept nogil
+        void (*standardize_backward)(const fnn_ctx *, const fnn_standardize *, const real *x, const real *tables, const real *dy, real *dx) noexcept nogil
+        void (*one_hot_forward)(const fnn_ctx *, const fnn_one_hot *, const real *x, const real *const *categories, real *y) noexcept nogil
+        void (*one_hot_backward)(const fnn_ctx *, const fnn_one_hot *, const real *dy, real *dx) noexcept nogil
         void (*attention_scratch)(const fnn_ctx *, const fnn_attention *, size_t *bytes) noexcept nogil
         void (*attention_forward)(const fnn_ctx *, const fnn_attention *, const real *q, const real *k, const real *v, const real *mask, real *y, real *stats) noexcept nogil
         void (*attention_backward)(const fnn_ctx *, const fnn_attention *, const real *q, const real *k, const real *v, const real *mask, const real *y, const real *stats, const real *dy, real *dq, real *dk, real *dv) noexcept nogil
@@ -85,6 +90,7 @@ cdef extern from "precision.h":
         void (*sum_abs)(const fnn_ctx *, int64_t n, const real *x, double *out) noexcept nogil
         void (*dot)(const fnn_ctx *, int64_t n, const real *x, const real *y, double *out) noexcept nogil
         void (*first_nonfinite)(const fnn_ctx *, int64_t n, const real *x, int64_t *out) noexcept nogil
+        void (*first_refused)(const fnn_ctx *, int64_t rows, int64_t cols, const real *takes, const real *x, int64_t *out) noexcept nogil
         void (*column_sum)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *out, int32_t accumulate) noexcept nogil
         loss_kernel loss_mse
         loss_kernel loss_mae
