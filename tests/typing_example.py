@@ -47,6 +47,8 @@ def networks() -> list[fnn.Network]:
     tokens = fnn.Network([*text, fnn.RMSNorm(), attention, fnn.LayerNorm(1e-6)])
     own = fnn.Network([fnn.BatchNorm(momentum=0.05, epsilon=1e-4), Scale(), Scale(2.0)], input_shape=3)
     assert images.layers and sequences.layers and tokens.layers
+    raw = fnn.Network([fnn.OneHot([0], missing=True, unknown="zeros"), fnn.Standardize(missing="mean", indicator=True)])
+    assert raw.adapt([[1.0, 2.0], [2.0, 3.0]]).predict([[1.0, np.nan]]).shape == (1, 8)
     assert own.predict(np.ones((2, 3))).shape == (2, 3)
     sgd = fnn.SGD(0.1, momentum=0.9, nesterov=True)
     single = fnn.Network(fnn.Dense(1), loss=squared_error, optimizer=sgd, metrics=offset)

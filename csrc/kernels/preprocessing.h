@@ -29,7 +29,7 @@ static void FN(standardize_tables)(const fnn_ctx *cx, int64_t cols, int64_t copi
 
 ALWAYS_INLINE void FN(standardize_rows)(const FN(standardizing) *s, int64_t begin, int64_t end)
 {
-    const int64_t cols = s->d->cols, wide = s->d->indicators ? 2 * cols : cols;
+    const int64_t cols = s->d->cols, stride = s->d->indicators ? 2 * cols : cols;
     for (int64_t j = 0; j < cols; j += VL) {
         const vmask m = mask_first(FN(least)(VL, cols - j));
         const vec mean = v_load_mask(s->mean + j, m), scale = v_load_mask(s->scale + j, m);
@@ -37,8 +37,8 @@ ALWAYS_INLINE void FN(standardize_rows)(const FN(standardizing) *s, int64_t begi
         for (int64_t i = begin; i < end; i++) {
             const vec x = v_load_mask(s->x + i * cols + j, m);
             const vec value = s->fill ? v_select(v_isnan(x), fill, x) : x;
-            v_store_mask(s->y + i * wide + j, m, v_mul(v_sub(value, mean), scale));
-            if (s->d->indicators) v_store_mask(s->y + i * wide + cols + j, m, v_keep(v_isnan(x), v_set1(1)));
+            v_store_mask(s->y + i * stride + j, m, v_mul(v_sub(value, mean), scale));
+            if (s->d->indicators) v_store_mask(s->y + i * stride + cols + j, m, v_keep(v_isnan(x), v_set1(1)));
         }
     }
 }
@@ -58,13 +58,13 @@ static void FN(standardize_forward)(const fnn_ctx *cx, const fnn_standardize *d,
 
 ALWAYS_INLINE void FN(standardize_back_rows)(const FN(standardizing) *s, int64_t begin, int64_t end)
 {
-    const int64_t cols = s->d->cols, wide = s->d->indicators ? 2 * cols : cols;
+    const int64_t cols = s->d->cols, stride = s->d->indicators ? 2 * cols : cols;
     for (int64_t j = 0; j < cols; j += VL) {
         const vmask m = mask_first(FN(least)(VL, cols - j));
         const vec scale = v_load_mask(s->scale + j, m);
         for (int64_t i = begin; i < end; i++) {
             real *dx = s->dx + i * cols + j;
-            vec g = v_mul(v_load_mask(s->dy + i * wide + j, m), scale);
+            vec g = v_mul(v_load_mask(s->dy + i * stride + j, m), scale);
             if (s->x) g = v_select(v_isnan(v_load_mask(s->x + i * cols + j, m)), v_zero(), g);
             v_store_mask(dx, m, s->d->adds_dx ? v_add(v_load_mask(dx, m), g) : g);
         }
@@ -110,7 +110,7 @@ static void FN(one_hot_range)(void *args, int64_t begin, int64_t end, int64_t ch
                 v_store_mask(y + j, m, v_keep(v_eq(wanted, v_load_mask(a->categories[c] + j, m)), v_set1(1)));
             }
             y += d->counts[c];
-            if (d->missing) *y++ = isnan(value) ? 1 : 0;
+            if (d->missing) *y++ = (real)(isnan(value) != 0);
         }
     }
 }

@@ -1,8 +1,8 @@
 """Layers that learn from data before the first step: what they look at, in which order, and how that is undone.
 
-A layer that stands behind others learns from what they make of the data, as in prediction: the part of the network before
-it runs over the samples, in chunks, so that data larger than memory are read once. Layers whose output's shape
-follows from the data interrupt the planning (`Unlearned`); they learn from the part that was planned, and it starts again.
+A layer that stands behind others learns from what they make of the data, as in prediction: the part of the network
+before it runs over the samples, in chunks, so that data may be larger than memory. Layers whose output's shape follows
+from the data interrupt the planning (`Unlearned`); they learn from the part that was planned, and it starts again.
 """
 
 import copy
@@ -19,15 +19,20 @@ CHUNK = 1 << 16  # elements that are looked at at once: they stay in the second-
 BATCH = 256  # rows of a program before a layer
 
 
-def learned_first(structure, inputs, dtype, seed):
-    """What has to be learned before the network can be planned for these inputs: {name: array}."""
+def planned(structure, shapes, inputs, dtype, seed):
+    """The graph for inputs of these shapes, and what had to be learned before it could be planned, {name: array}.
+
+    inputs: the samples to learn from; None where there are none, and Unlearned is raised if any are needed.
+    """
     learned = {}
     while True:
-        try:
-            structure.plan(inputs.shapes, inputs.padded, learned=shapes_of(learned))
-            return learned
-        except Unlearned as interruption:
-            need = interruption
+        need = _attempt(structure, shapes, (), learned)
+        if not isinstance(need, Unlearned):
+            return need, learned
+        if inputs is None:
+            raise need
+        if inputs.padded:
+            need = _attempt(structure, shapes, inputs.padded, learned)
         memory = Memory(need.graph, dtype)
         memory.initialize(seed)
         write(memory, learned)
@@ -40,9 +45,12 @@ def learned_first(structure, inputs, dtype, seed):
         learned.update({f"{need.path}.{role}": array for role, array in found.items()})
 
 
-def shapes_of(learned):
-    """{name: shape} of what was learned."""
-    return {name: array.shape for name, array in learned.items()}
+def _attempt(structure, shapes, padded, learned):
+    """The graph, or the Unlearned that interrupted its planning."""
+    try:
+        return structure.plan(shapes, padded, learned={name: array.shape for name, array in learned.items()})
+    except Unlearned as interruption:
+        return interruption
 
 
 def write(memory, learned):
@@ -65,8 +73,7 @@ def part(inputs, share):
 def adapt(memory, graph, arrays, *, anew=False):
     """Has the layers learn that have not yet, or all; returns the state before, None where nothing was to be learned.
 
-    graph: for these arrays, its inputs; it shares the state in `memory`. Raises what a learner does, with the state as it
-    was.
+    graph: for these arrays, its inputs; it shares the state in `memory`. Where a learner raises, that is as it was.
     """
     ops = _learners(graph) if anew else _waiting(graph, memory)
     if not ops:

@@ -15,7 +15,7 @@ MAX_ELEMENTS = 2**48  # of one value or parameter: sizes in bytes stay far below
 
 
 class Unlearned(NotFittedError):
-    """A layer cannot be planned before it has learned from data: from `value` of `graph`, by the learner of that path."""
+    """A layer cannot be planned before its `learner` has seen data: `value` of the graph, for the layer at `path`."""
 
     def __init__(self, graph, value, learner, path, where):
         super().__init__(f"{where} learns from data what shape its output has: call fit, or net.adapt(X)")

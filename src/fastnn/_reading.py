@@ -61,7 +61,8 @@ def check_categories(graph, state, arrays):
         if not known.all():
             position = int(np.argmin(known))
             name = "X" if len(graph.inputs) == 1 else f"X[{i}]"
+            where = f"{place(values.shape, position)}, column {column}"
             raise ValueError(
-                f"{name} holds {values.flat[position]:g} at {place(values.shape, position)}, column {column}: {op.where} "
-                'knows no such category; unknown="zeros" takes it for none'
+                f"{name} holds {values.flat[position]:g} at {where}: {op.where} knows no such category; "
+                'unknown="zeros" takes it for none'
             )

@@ -12,8 +12,8 @@ class Moments:
     """The mean and the deviation of each feature, of the values that are not NaN.
 
     Parts are merged by Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample
-    variances". The deviation is the root of the variance divided by n, and 1 for features that are constant to rounding:
-    scikit-learn's StandardScaler.
+    variances". The deviation is the root of the variance divided by n, and 1 for features that are constant to
+    rounding: scikit-learn's StandardScaler.
     """
 
     def __init__(self, where, missing):
@@ -36,8 +36,10 @@ class Moments:
         least = np.maximum(count, 1)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported at the end
             mean = np.where(there, x, 0).sum(axis=0) / least
-            x -= mean
-            squares = np.where(there, x * x, 0).sum(axis=0)
+            x = np.where(there, x - mean, 0)
+            rest = x.sum(axis=0) / least  # what rounding left of the mean
+            squares = (x * x).sum(axis=0) - count * rest * rest
+            mean += rest
             total = np.maximum(self.count + count, 1)
             apart = mean - self.mean
             self.squares = self.squares + squares + apart * apart * self.count * count / total

@@ -202,8 +202,7 @@ class Network:
 
     def _draft(self, shapes, inputs=None) -> _programs.State:
         """A state for these input shapes; the network is not changed. inputs: for layers whose shape they say."""
-        learned = {} if inputs is None else _adapt.learned_first(self._structure, inputs, self.dtype, self._seed)
-        graph = self._structure.plan(shapes, learned=_adapt.shapes_of(learned))
+        graph, learned = _adapt.planned(self._structure, shapes, inputs, self.dtype, self._seed)
         _figures.losses_of(graph, self._loss)
         state = _programs.State(self._structure, graph, self.dtype, self.precision, self._seed)
         state.memory.initialize(self._seed)

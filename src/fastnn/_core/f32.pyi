@@ -88,7 +88,14 @@ class Predictor:
     @property
     def output_shape(self) -> tuple[int, ...]: ...
     def __init__(
-        self, program: Program, x: NDArray[Any], y: _Reals, limit: int, release: bool, threads: int, least: int = 1,
+        self,
+        program: Program,
+        x: NDArray[Any],
+        y: _Reals,
+        limit: int,
+        release: bool,
+        threads: int,
+        least: int = 1,
         missing: Iterable[int] = (),
     ) -> None: ...
     def __call__(self, x: object, out: object = None) -> Any: ...

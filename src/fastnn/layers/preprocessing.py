@@ -1,7 +1,7 @@
 """Layers that learn from the data before the network is trained on them, and are saved with it.
 
-What they have learned is state: `get_weights` shows it, files carry it, no optimizer moves it. The first `fit` learns it
-from its training samples, `Network.adapt` anew from any.
+What they have learned is state: `get_weights` shows it, files carry it, no optimizer moves it. The first `fit` learns
+it from its training samples, `Network.adapt` anew from any.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Standardize(Layer):
     `deviation` (features,), which start at 0: a network whose deviations are 0 has not learned them yet.
 
     Raises:
-        ValueError, TypeError: an argument is out of range. At fit: a feature is missing in all samples, or its values lie
-            too far apart for the network's dtype.
+        ValueError, TypeError: an argument is out of range. At fit: a feature is missing in all samples, or its values
+            lie too far apart for the network's dtype.
         NotFittedError: at predict, nothing was learned yet.
 
     >>> import fastnn as fnn
@@ -77,8 +77,8 @@ class Standardize(Layer):
 class OneHot(Layer):
     """Replaces columns of categories by an indicator for each category: 1 for the one that x has, 0 for the others.
 
-    The other features come first, in their order, then the indicators of each column in the order of `columns`, those of
-    a column in ascending order of its categories. Categories are numbers, compared as the network's dtype holds them.
+    The other features come first, in their order, then the indicators of each column in the order of `columns`, those
+    of a column in ascending order of its categories. Categories are numbers, compared as the network's dtype holds them.
     They are those of the training samples of the first `fit`, where the network is made; so its shapes are known only
     then, unless they are given.
 
@@ -127,7 +127,7 @@ class OneHot(Layer):
         if max(self.columns) >= features:
             raise ShapeError(f"{g.where()}: there is no column {max(self.columns)} among {features} features")
         if self.unknown == "error" and x.root not in g.inputs:
-            raise ShapeError(f'{g.where()}: unknown="error" is for a layer that stands first, on an input of the network')
+            raise ShapeError(f'{g.where()}: with unknown="error" it has to stand first, on an input of the network')
         learner = partial(Categories, g.where(), self.columns, self.missing)
         state, size = {}, 0
         for i, column in enumerate(self.columns):
@@ -138,9 +138,10 @@ class OneHot(Layer):
             size += count + self.missing
         rest = [feature for feature in range(features) if feature not in self.columns]
         return g.op(
-            "one_hot", [x], (*outer, len(rest) + size), state=state, learner=learner if self.categories is None else None,
-            columns=self.columns, rest=rest, missing=self.missing, unknown=self.unknown,
-            takes_missing=frozenset(self.columns if self.missing else ()), passes=rest,
+            "one_hot", [x], (*outer, len(rest) + size), state=state,
+            learner=learner if self.categories is None else None, columns=self.columns, rest=rest,
+            missing=self.missing, unknown=self.unknown, passes=rest,
+            takes_missing=frozenset(self.columns if self.missing else ()),
         )  # fmt: skip
 
 
