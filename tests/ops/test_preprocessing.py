@@ -489,7 +489,7 @@ def test_estimators_learn_at_each_fit_and_clone_without_it():
         (lambda: fnn.OneHot(0, categories=[[NAN]]), "each category must be a finite number"),
         (lambda: fnn.OneHot(0, unknown="ignore"), "unknown treatment of unknown categories 'ignore'"),
         (lambda: network(fnn.OneHot(4)).adapt(np.ones((2, 4))), "layers.0 .OneHot.: there is no column 4 among 4"),
-        (lambda: network(fnn.Dense(2), fnn.OneHot(0, unknown="error"), input_shape=3), "stands first"),
+        (lambda: network(fnn.Dense(2), fnn.OneHot(0, unknown="error"), input_shape=3), "has to stand first"),
         (lambda: adapted(fnn.Standardize(missing="mean"), [[1, NAN], [2, NAN]]), "feature 1 is missing in all samples"),
         (lambda: adapted(fnn.OneHot(0, missing=True), [[NAN], [NAN]]), "column 0 is missing in all samples"),
         (lambda: adapted(fnn.Standardize(), [[1e300], [-1e300]]), "feature 0 lie too far apart for float64"),

@@ -78,9 +78,9 @@ class OneHot(Layer):
     """Replaces columns of categories by an indicator for each category: 1 for the one that x has, 0 for the others.
 
     The other features come first, in their order, then the indicators of each column in the order of `columns`, those
-    of a column in ascending order of its categories. Categories are numbers, compared as the network's dtype holds them.
-    They are those of the training samples of the first `fit`, where the network is made; so its shapes are known only
-    then, unless they are given.
+    of a column in ascending order of its categories. Categories are numbers, compared as the network's dtype holds
+    them. They are those of the training samples of the first `fit`, where the network is made; so its shapes are known
+    only then, unless they are given.
 
     Args:
         columns: the features to replace, an int or several, counted from 0.
