@@ -22,7 +22,8 @@ BATCH = 256  # rows of a program before a layer
 def planned(structure, shapes, inputs, dtype, seed):
     """The graph for inputs of these shapes, and what had to be learned before it could be planned, {name: array}.
 
-    inputs: the samples to learn from; None where there are none, and Unlearned is raised if any are needed.
+    inputs: the samples to learn from, whose sequences may be longer or shorter; None where there are none;
+    Unlearned is then raised if any are needed.
     """
     learned = {}
     while True:
@@ -31,8 +32,7 @@ def planned(structure, shapes, inputs, dtype, seed):
             return need, learned
         if inputs is None:
             raise need
-        if inputs.padded:
-            need = _attempt(structure, shapes, inputs.padded, learned)
+        need = _attempt(structure, inputs.shapes, inputs.padded, learned)
         memory = Memory(need.graph, dtype)
         memory.initialize(seed)
         write(memory, learned)

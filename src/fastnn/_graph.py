@@ -27,14 +27,24 @@ class Value:
 
     `base` is the value whose memory this one shares under another shape, or None. `timed`: the first axis is known to
     be time. `mask` is then None, where all steps count, or a value (steps,) of 1 for a step and 0 for padding.
-    `missing`: the features, of the last axis, that may be NaN.
     """
 
-    __slots__ = ("shape", "kind", "base", "limit", "timed", "mask", "missing")
+    __slots__ = ("shape", "kind", "base", "limit", "timed", "mask", "_missing")
 
     def __init__(self, shape, kind="real", base=None):
         self.shape, self.kind, self.base = tuple(shape), kind, base
-        self.limit, self.timed, self.mask, self.missing = None, False, None, frozenset()
+        self.limit, self.timed, self.mask, self._missing = None, False, None, frozenset
+
+    @property
+    def missing(self) -> frozenset[int]:
+        """The features, of the last axis, that may be NaN; found when first asked for, which planning never does."""
+        if callable(self._missing):
+            self._missing = self._missing()
+        return self._missing
+
+    @missing.setter
+    def missing(self, find):
+        self._missing = find
 
     @property
     def root(self):

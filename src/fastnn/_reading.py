@@ -5,16 +5,18 @@ output's first features the feature of the input that it is; `unknown`, "error" 
 Knows nothing of users' arrays but what is in them.
 """
 
+from functools import partial
+
 import numpy as np
 
 from ._arrays import place
 
 
 def mark_missing(graph):
-    """Sets `missing` of the graph's inputs."""
+    """Lets the graph's inputs say which of their features may be NaN."""
     if any(op.attrs.get("takes_missing") for op in graph.ops):
         for value in graph.inputs:
-            value.missing = _taken(graph, value)
+            value.missing = partial(_taken, graph, value)
 
 
 def _taken(graph, value):
@@ -33,7 +35,7 @@ def _taken(graph, value):
 
 
 def _taken_by(graph, op):
-    features = op.attrs.get("takes_missing", frozenset())
+    features = frozenset(op.attrs.get("takes_missing", ()))
     passes = op.attrs.get("passes", ())
     if not passes:
         return features

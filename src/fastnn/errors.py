@@ -10,7 +10,7 @@ class ShapeError(FastnnError, ValueError):
 
 
 class NotFittedError(FastnnError, ValueError, AttributeError):
-    """The network has no parameters yet: neither data nor an input shape was given."""
+    """The network has no parameters yet, or a layer of it has not learned from data yet what it needs."""
 
 
 class ModelFileError(FastnnError, ValueError):

@@ -251,9 +251,11 @@ class Network:
         """
         if self._state is not None:
             return self._state
-        known = [None if shape is None else Value(shape) for shape in self._structure.shapes()]
-        inputs = _samples.read_inputs(X, known, self.dtype, None, missing=True)
-        return self._draft(inputs.shapes, None if share is None else _adapt.part(inputs, share))
+        shapes = self._structure.shapes(self.input_shape)
+        known = [None if shape is None else Value(shape) for shape in shapes]
+        inputs = _samples.read_inputs(X, known, self.dtype, self._where(), missing=True)
+        shapes = inputs.shapes if None in shapes else shapes
+        return self._draft(shapes, None if share is None else _adapt.part(inputs, share))
 
     def _where(self):
         return self._structure.reader
@@ -282,6 +284,9 @@ class Network:
         threads: int | None = None,
     ) -> History:
         """Trains the network, further where it was trained before, and returns a History.
+
+        Layers that learn from data (`Standardize`, `OneHot`) do so before the first step of the first fit, from the
+        samples that are trained on; `adapt` says more.
 
         Args:
             X: samples (n, ...), or a list of arrays for several inputs. Any numeric dtype, memory order, or DataFrame;

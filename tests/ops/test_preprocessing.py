@@ -500,6 +500,29 @@ def test_refused(make, message):
         make()
 
 
+def test_a_declared_shape_holds_whatever_comes_first():
+    """Categories are learned from sequences of any length, and the network is made for the one that was said."""
+    X = np.array([[[1.0, 5], [2, 6]], [[3, 7], [1, 8]]])
+    for net in (
+        fnn.Network([fnn.OneHot(0), fnn.LSTM(2)], input_shape=(4, 2), dtype="float64", seed=0),
+        fnn.Network(inputs=(x := fnn.Input((4, 2))), outputs=fnn.LSTM(2)(fnn.OneHot(0)(x)), dtype="float64", seed=0),
+    ):
+        assert net._state is None
+        assert net.adapt(X)._state.graph.inputs[0].shape == (4, 2)
+        assert learned(net)["categories.0"].tolist() == [1, 2, 3]
+        assert net.predict(X).shape == (2, 2)
+        with pytest.raises(fnn.ShapeError, match="expects X of shape"):
+            net.predict(X[..., :1])
+    with pytest.raises(fnn.ShapeError, match=r"layers.0 \(OneHot\) expects 3 features, got 2"):
+        network(fnn.OneHot(0), input_shape=3).fit([[1, 2]], [1])
+
+
+def test_planning_makes_no_list_of_all_features():
+    """A file may claim any shape."""
+    structure = fnn.Network([fnn.OneHot(0, categories=[[1]], missing=True), fnn.Activation("relu")])._structure
+    assert structure.plan(((2**40,),)).outputs[0].shape == (2**40 + 1,)
+
+
 def test_a_solver_takes_them():
     X, y = table()
     net = network(fnn.Standardize(missing="mean"), optimizer=fnn.LBFGS())

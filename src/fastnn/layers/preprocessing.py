@@ -70,7 +70,7 @@ class Standardize(Layer):
         return g.op(
             "standardize", [x], (*outer, 2 * features if self.indicator else features), state=state, learner=learner,
             missing=self.missing, indicator=self.indicator,
-            takes_missing=frozenset() if self.missing is None else frozenset(range(features)),
+            takes_missing=() if self.missing is None else range(features),
         )  # fmt: skip
 
 
@@ -136,13 +136,26 @@ class OneHot(Layer):
             count = g.learned_size(role, x, learner) if known is None else len(known)
             state[role] = g.state(role, (count,), 0.0 if known is None else known)
             size += count + self.missing
-        rest = [feature for feature in range(features) if feature not in self.columns]
+        rest = _Others(features, self.columns)
         return g.op(
             "one_hot", [x], (*outer, len(rest) + size), state=state,
             learner=learner if self.categories is None else None, columns=self.columns, rest=rest,
             missing=self.missing, unknown=self.unknown, passes=rest,
-            takes_missing=frozenset(self.columns if self.missing else ()),
+            takes_missing=self.columns if self.missing else (),
         )  # fmt: skip
+
+
+class _Others:
+    """The features that are none of `columns`, gone through by who needs them: planning makes no list of that size."""
+
+    def __init__(self, features, columns):
+        self.features, self.columns = features, columns
+
+    def __iter__(self):
+        return (feature for feature in range(self.features) if feature not in self.columns)
+
+    def __len__(self):
+        return self.features - len(self.columns)
 
 
 def _checked_categories(categories, count):
