@@ -139,6 +139,13 @@ def use(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> None:
     """Every way to use what was trained."""
     out = np.empty((len(X), 3))
     net.predict(X, batch_size=8, out=out, threads=1)
+    outputs: dict[str, Any] = net.activations(X, ["layers.0", "layers.6"])
+    slopes = [net.input_gradient(X), net.input_gradient(X, output=1), net.input_gradient(X, y=np.zeros(len(X)))]
+    check = net.gradient_check(X[:8], np.zeros(8), samples=2, epsilon=1e-5, tolerance=1e-3)
+    worst: str = f"{check.worst.name} {check.worst.index} {check.parameters['X'].error}"
+    assert net.jacobian(X[:2]).shape == (2, 3, X.shape[1]) and len(outputs) == 2 and slopes[0].shape == X.shape
+    assert check.ok == (check.error <= check.tolerance) and worst and not check.suspect
+    assert net.jacobian(X[:2], wrt="params").shape == (2, 3, net.params.size)
     predict_one = net.predictor()
     assert predict_one(X[0]).shape == (3,) and predict_one(X[:1]).shape == (1, 3)
     figures: dict[str, float] = net.evaluate(X, y)

@@ -4,10 +4,12 @@ Modes
     "train"      feeds, forward, loss, backward, update; outputs recorded where metrics ask for them
     "gradient"   the same without an update
     "jacobian"   the same for residuals one by one
+    "vjp"        prediction with a way back: from cotangents of outputs, or losses, to gradients in a vector of its own
     "evaluate"   prediction plus loss, outputs recorded where metrics ask for them
     "predict"    prediction, outputs recorded
     "predictor"  the bare forward pass between an input buffer and an output buffer
-Training and prediction differ in their ops (dropout is absent from prediction), never by a flag in an op.
+Training and prediction differ in their ops (dropout is absent from prediction), never by a flag in an op. Gradients go
+to the parameters, and to the inputs that are asked for.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class Head:
 class Compiled:
     """A Program with the ends that the caller feeds and reads."""
 
-    __slots__ = ("program", "inputs", "targets", "weights", "records", "_plan", "_bound")
+    __slots__ = ("program", "inputs", "targets", "weights", "records", "grads", "_plan", "_bound")
 
     def feed(self, inputs, targets=(), weights=()):
         """Sets the arrays that batches are taken from."""
@@ -48,9 +50,9 @@ class Compiled:
         for op, array in zip(self.records, outputs, strict=True):
             op.set_target(array)
 
-    def array(self, value):
-        """The memory of a value of the graph in this program."""
-        return self._plan.array(self._bound.arrays, value)
+    def array(self, value, what="data"):
+        """The memory of a value of the graph in this program, or of its gradient; None where it has none."""
+        return self._plan.array(self._bound.arrays, value, what)
 
     def outputs(self):
         """(op record, its output) in the order of the forward pass of a training program, for the current batch.
@@ -72,33 +74,39 @@ class Compiled:
 
 def compile_program(
     graph, memory, mode, batch, *, heads=(), weighted=False, record=False, precision="highest", seed=0, rule=None,
-    accumulate=1,
-):
+    accumulate=1, toward=(),
+):  # fmt: skip
     """A Compiled for batches of at most `batch` rows.
 
     memory: the network's Memory (parameters and gradients); rule: the optimizer's Rule, for mode "train"; accumulate:
-    how many batches' gradients make one.
+    how many batches' gradients make one; record: True for the outputs, or the values that are recorded; toward: the
+    inputs whose gradients are made and kept.
     """
     training = mode in ("train", "gradient", "jacobian")
-    plan = Plan(graph, memory.engine, training, frozen=() if rule is None else rule.frozen)
+    frozen = () if rule is None else rule.frozen
+    plan = Plan(graph, memory.engine, training, training or mode == "vjp", frozen, toward)
     ends = _add_ends(plan, mode, heads, weighted, record)
     plan.prune(keep=graph.outputs if mode == "predictor" else ())
     plan.pool_before_relu(keep=graph.outputs)
     plan.fuse()
-    if not training:
+    if mode == "vjp":
+        _fold.keep_norms(plan)
+    elif not training:
         _fold.fold_norms(plan, batch, memory.dtype)
         plan.open_windows()
-    layout = plan.lay_out(batch, memory.dtype, training, graph.inputs + graph.outputs if mode == "predictor" else ())
-    count = _parts.count(plan, layout, memory) if training and mode != "jacobian" else 1
+    outside = graph.inputs + graph.outputs if mode == "predictor" else ()
+    layout = plan.lay_out(batch, memory.dtype, outside)
+    count = _parts.count(plan, layout, memory) if mode in ("train", "gradient") and not toward else 1
+    grads = memory.vector() if mode == "vjp" else memory.grads if training else None
     if count > 1:
         bound = _parts.Parts(plan, layout, memory, count)
         forward, backward, fused, followers = [bound.op], [], {}, ()
     else:
         fused = plan.fused_updates(rule) if rule is not None and rule.fuses else {}
-        bound = _Whole(plan, layout.arrays(), memory, training, fused)
+        bound = _Whole(plan, layout.arrays(), memory, fused, grads)
         forward, backward, followers = bound.forward, bound.backward, bound.followers
 
-    penalties = memory.penalties(training) if heads and mode != "jacobian" else []
+    penalties = memory.penalties(training) if heads and mode not in ("jacobian", "vjp") else []
     if training:
         backward = [*backward, *penalties]
     else:
@@ -111,18 +119,18 @@ def compile_program(
         forward, backward, update, batch, (bound, memory), seed & (2**64 - 1), PRECISIONS[precision], gather
     )
     done.inputs, done.targets, done.weights, done.records = [[bound.end(node) for node in nodes] for nodes in ends]
-    done._plan, done._bound = plan, bound
+    done.grads, done._plan, done._bound = grads, plan, bound
     return done
 
 
 class _Whole:
     """The ops of a plan, bound to one set of arrays that takes a whole batch."""
 
-    def __init__(self, plan, arrays, memory, training, fused):
+    def __init__(self, plan, arrays, memory, fused, grads):
         self.plan, self.arrays = plan, arrays
-        self.ops = plan.bind(memory, arrays, training, fused)
+        self.ops = plan.bind(memory, arrays, fused, grads)
         self.forward = [*self.ops.values()]
-        self.backward = [self.ops[node] for node in reversed(plan.nodes) if plan.has_backward(node)] if training else []
+        self.backward = [self.ops[node] for node in reversed(plan.nodes) if plan.has_backward(node)]
         self.followers = [follower for op in self.forward for follower in op.update_ops()]
 
     def end(self, node):
@@ -156,7 +164,8 @@ def _add_ends(plan, mode, heads, weighted, record):
             reads.append(weight)
         kind, attrs = head.loss.op(head.target.kind)
         losses.append(OpRecord(kind, reads, None, attrs={**attrs, "share": head.share}, where="loss"))
-    recorded = graph.outputs if record or mode == "predict" else ()
+    outputs = graph.outputs if record is True or mode == "predict" else ()
+    recorded = record if isinstance(record, tuple) else outputs
     records = [OpRecord("record", (v,), None, where="output") for v in recorded]
     plan.nodes = [*inputs, *targets, *weights, *plan.nodes, *copies, *records, *losses]
     return inputs, targets, weights, records

@@ -112,12 +112,17 @@ class OpRecord:
 
 
 class LayerRecord:
-    """A row of the summary: one call of one layer, and what it added to the graph."""
+    """A row of the summary: one call of one layer, what it returned, and what it added to the graph."""
 
-    __slots__ = ("path", "layer", "depth", "shape", "params", "ops")
+    __slots__ = ("path", "layer", "depth", "outputs", "params", "ops")
 
     def __init__(self, path, layer, depth):
         self.path, self.layer, self.depth = path, layer, depth
+
+    @property
+    def shape(self):
+        """Of its output, or of the first of several."""
+        return self.outputs[0].shape
 
 
 class Graph:
@@ -268,7 +273,7 @@ class Graph:
         finally:
             self._path.pop()
             self._layers.pop()
-        row.shape = (output[0] if isinstance(output, list) else output).shape
+        row.outputs = output if isinstance(output, list) else [output]
         row.params, row.ops = self.size - size, self.ops[ops:]
         return output
 

@@ -38,7 +38,7 @@ class Parts:
         self.lanes = [layout.of(rows).arrays() for _ in range(lanes)]
         vectors = [memory.grads, *(memory.vector() for _ in range(parts - 1))]
         self.parts = [
-            plan.bind(memory, self.lanes[k % lanes], True, {}, vectors[k])
+            plan.bind(memory, self.lanes[k % lanes], {}, vectors[k])
             for k in range(parts)
         ]  # fmt: skip
         backward = [node for node in reversed(plan.nodes) if plan.has_backward(node)]

@@ -33,14 +33,14 @@ class Binding:
 class Plan:
     """The ops of one mode, in the order of the forward pass, and what follows from that order.
 
-    frozen: parameters whose gradients nobody needs.
+    frozen: parameters whose gradients nobody needs; toward: inputs whose gradients somebody does.
     """
 
-    def __init__(self, graph, engine, training, frozen=()):
+    def __init__(self, graph, engine, training, differentiates, frozen=(), toward=()):
         self.graph = graph
         self.ops = engine.OPS
         self.activations = engine.ACTIVATIONS
-        self.training, self.frozen = training, frozen
+        self.differentiates, self.frozen, self.toward = differentiates, frozen, toward
         self.same: dict[Value, Value] = {}  # values that are another value in this mode
         self.windows: dict[Value, OpRecord] = {}  # feeds by value, of those that copy nothing
         self.nodes: list[OpRecord] = []
@@ -115,7 +115,7 @@ class Plan:
             source = self.root(node.inputs[0])
             maker = producer.get(source)
             from_output = self.activations[node.attrs["activation"]][1]
-            if maker is None or len(readers[source]) != 1 or (self.training and not from_output):
+            if maker is None or len(readers[source]) != 1 or (self.differentiates and not from_output):
                 continue
             output = Value(maker.output.shape, base=node.output)  # a Reshape may stand between the two
             joined[maker] = maker.changed(output=output, attrs={**maker.attrs, **node.attrs})
@@ -139,7 +139,7 @@ class Plan:
 
     def _differentiate(self):
         """Finds the values that have gradients, and who adds to them instead of storing."""
-        depends = set()  # on a parameter
+        depends = {self.root(value) for value in self.toward}  # on a parameter, or on these
         for node in self.nodes:
             trained = any(param not in self.frozen for param in node.params.values())
             if node.output is not None and (trained or any(self.root(v) in depends for v in node.inputs)):
@@ -165,7 +165,7 @@ class Plan:
                 self.adds[node, role] = param in written
                 written.add(param)
 
-    def _lifetimes(self, training):
+    def _lifetimes(self):
         """(first use, last use) of every buffer: (root, "data") and (root, "gradient")."""
         life: dict[tuple, list[int]] = {}
 
@@ -181,7 +181,7 @@ class Plan:
                 use((value, "data"), time)
             if output is not None:
                 use((output, "data"), time)
-            if not training:
+            if not self.differentiates:
                 continue
             if node.inputs and output is not None:  # to the end of the forward pass, to say where a loss went wrong
                 use((output, "data"), len(self.nodes))
@@ -199,14 +199,17 @@ class Plan:
                 use((output, "gradient"), back)
                 if "y" in needs:
                     use((output, "data"), back)
+        for value in self.toward:  # read when all is done
+            if self.root(value) in self.differentiated:
+                use((self.root(value), "gradient"), end)
         return life
 
-    def lay_out(self, batch, dtype, training, outside) -> Layout:
+    def lay_out(self, batch, dtype, outside) -> Layout:
         """Where every buffer of a batch lies; `outside` are values that the caller uses."""
         self.differentiated, self.adds = set(), {}
-        if training:
+        if self.differentiates:
             self._differentiate()
-        life = self._lifetimes(training)
+        life = self._lifetimes()
         for value in outside:
             life.setdefault((self.root(value), "data"), [0, 0])
         return Layout(life, batch, dtype)
@@ -234,9 +237,8 @@ class Plan:
             and param.size >= FUSED_UPDATE and not param.l1 and not param.l2 and param not in rule.frozen
         }  # fmt: skip
 
-    def bind(self, memory, arrays, training, fused, grads=None) -> dict:
-        """The engine's ops, by node; `grads`: in the place of the network's own vector."""
-        grads = memory.grads if grads is None else grads
+    def bind(self, memory, arrays, fused, grads) -> dict:
+        """The engine's ops, by node; `grads`: the vector of their parameters' gradients, None where there are none."""
         ops = {}
         for node in self.nodes:
             b = Binding()
@@ -250,7 +252,7 @@ class Plan:
                 b.y, b.dy = self.array(arrays, node.output), self.array(arrays, node.output, "gradient")
             b.adds = [self.adds.get((node, i), False) for i in range(len(node.inputs))]
             b.params = {role: param.view(memory.params) for role, param in node.params.items()}
-            b.grads = {role: param.view(grads) if training else None for role, param in node.params.items()}
+            b.grads = {role: None if grads is None else param.view(grads) for role, param in node.params.items()}
             b.param_adds = {role: self.adds.get((node, role), False) for role in node.params}
             b.updates = {role: fused[param] for role, param in node.params.items() if param in fused}
             b.feeds = [ops.get(self.windows.get(self.root(value))) for value in node.inputs]

@@ -19,7 +19,7 @@ def predict(network, X, batch_size, out, threads):
     batch = state.predict_batch(n, graph) if batch_size is None else min(positive_int(batch_size, "batch_size"), n)
     outputs = empty_outputs(state, graph, n) if out is None else _checked(out, graph, n, network.dtype)
     try:
-        _run(state, graph, inputs.fed(network.dtype), outputs, batch, _programs.thread_count(threads))
+        run(state, graph, inputs.fed(network.dtype), outputs, batch, _programs.thread_count(threads))
     except FloatingPointError:  # from a program that met NaN or infinity: say where, as any check would
         _samples.read_inputs(X, state.graph.inputs, network.dtype, where)
         raise
@@ -43,11 +43,35 @@ def _checked(out, graph, n, dtype):
     return outs
 
 
-def _run(state, graph, inputs, outputs, batch, threads):
+def values(state, graph, inputs, wanted, dtype):
+    """Any values of a graph for checked inputs, as a prediction has them: an array (n, ...) for each of `wanted`.
+
+    Ids are int32, everything else is of the network's dtype.
+    """
+    n, fed = inputs.n, inputs.fed(dtype)
+    found = {
+        value: fed[graph.inputs.index(value.root)].reshape(n, *value.shape)
+        for value in wanted
+        if value.root.kind == "ids"  # which no op makes
+    }
+    recorded = tuple(dict.fromkeys(value for value in wanted if value not in found))
+    if recorded:
+        arrays = [np.empty((n, *value.shape), dtype) for value in recorded]
+        batch, threads = state.predict_batch(n, graph), _programs.thread_count(None)
+        run(state, graph, fed, arrays, batch, threads, recorded)
+        found.update(zip(recorded, arrays, strict=True))
+    return [found[value] for value in wanted]
+
+
+def run(state, graph, inputs, outputs, batch, threads, recorded=False):
+    """Predicts into `outputs`, arrays for the values in `recorded`, or for the graph's own outputs."""
     n = len(inputs[0])
     batches = -(-n // batch)
     workers = state.workers(n, graph, batches, threads)
-    taken = [state.take("predict", batch, graph=graph, threads=threads if workers == 1 else 1) for _ in range(workers)]
+    taken = [
+        state.take("predict", batch, graph=graph, record=recorded, threads=threads if workers == 1 else 1)
+        for _ in range(workers)
+    ]
     try:
         for _, compiled in taken:
             compiled.feed(inputs)

@@ -92,7 +92,7 @@ class Problem:
         """(loss, J^T J, J^T r), the loss being r^T r; penalties are residuals sqrt(l2) w."""
         memory, n = self.state.memory, self.samples.n
         output = self.samples.graph.outputs[0]
-        program = self._take("jacobian", 1, [_Residuals()])
+        program = self._take("jacobian", 1, [Residuals()])
         memory.grads[:] = 0.0  # parameters that the output does not depend on have no gradient of their own
         block = max(1, BLOCK // (output.size * self.params.size))
         rows, residuals = np.empty((block * output.size, self.params.size)), np.empty(block * output.size)
@@ -129,7 +129,7 @@ class Problem:
         return self._taken[mode][1].program
 
 
-class _Residuals(MSE):
+class Residuals(MSE):
     """In the place of a loss: the residuals whose squares it is the mean of."""
 
     name = ""

@@ -77,23 +77,29 @@ class State:
         return self._factors[1]
 
     def take(self, mode, batch, *, graph=None, losses=(), targets=(), weighted=False, record=False, optimizer=None,
-             keeps_gradients=True, accumulate=1, threads=1):
-        """A program for one caller; `give` it back. `targets` holds (kind, shape) for each output.
+             keeps_gradients=True, accumulate=1, toward=(), threads=1):  # fmt: skip
+        """A program for one caller; `give` it back. `targets` holds (kind, shape) for each output; losses may be None.
 
         graph: one of `graph_for`; the default is the network's own.
         keeps_gradients: whether all gradients of a training step are stored, for whoever may read them after it.
         accumulate: how many batches' gradients make one.
+        record: True for the outputs, or a tuple of values of the graph; toward: inputs whose gradients are kept.
         """
         settings = () if optimizer is None else (self.factors(), *(
             (name, value) for name, value in optimizer.config().items() if name != "learning_rate"
         ))  # fmt: skip
         graph = graph or self.graph
-        key = (self._generation, graph, mode, batch, targets, weighted, record, settings, keeps_gradients, accumulate)
+        # The network's own losses change with the generation; others, and outputs without one, differ by their classes.
+        kinds = tuple(map(type, losses))
+        key = (
+            self._generation, graph, mode, batch, kinds, targets, weighted, record, settings, keeps_gradients,
+            accumulate, toward,
+        )  # fmt: skip
         with self._lock:
             compiled = next((self._free.pop(i)[1] for i, (known, _) in enumerate(self._free) if known == key), None)
         if compiled is None:
             compiled = self.compile(
-                graph, mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients, accumulate
+                graph, mode, batch, losses, targets, weighted, record, optimizer, keeps_gradients, accumulate, toward
             )
         compiled.program.set_threads(threads)
         return key, compiled
@@ -108,19 +114,20 @@ class State:
 
     def compile(
         self, graph, mode, batch, losses=(), targets=(), weighted=False, record=False, optimizer=None,
-        keeps_gradients=True, accumulate=1,
+        keeps_gradients=True, accumulate=1, toward=(),
     ):  # fmt: skip
         """A new program, for as long as the caller keeps it; NotFittedError where a layer has not learned yet."""
         _adapt.expect_adapted(self.memory, graph)
         heads = [
             _compile.Head(loss, output, Value(shape, kind))
             for loss, output, (kind, shape) in zip(losses, graph.outputs, targets, strict=True)
+            if loss is not None
         ] if losses else []  # fmt: skip
         keeps_gradients = keeps_gradients or accumulate > 1
         rule = None if optimizer is None else Rule(self.memory, optimizer, keeps_gradients)
         return _compile.compile_program(
             graph, self.memory, mode, batch, heads=heads, weighted=weighted, record=record,
-            precision=self.precision, seed=self.seed, rule=rule, accumulate=accumulate,
+            precision=self.precision, seed=self.seed, rule=rule, accumulate=accumulate, toward=toward,
         )  # fmt: skip
 
     def predict_batch(self, n, graph):

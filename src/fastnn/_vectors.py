@@ -21,7 +21,7 @@ class Memory:
     def __init__(self, graph, dtype):
         self.graph, self.dtype = graph, dtype
         self.engine = kernels.engine_of(dtype)
-        _ensure_room(3 * graph.size * np.dtype(dtype).itemsize)  # parameters, gradients, at least one slot
+        ensure_room(3 * graph.size * np.dtype(dtype).itemsize)  # parameters, gradients, at least one slot
         self.params = aligned_vector(graph.size, dtype)
         self._grads = None
         self._lock = Lock()
@@ -80,7 +80,7 @@ class Memory:
         ]
 
 
-def _ensure_room(size: int):
+def ensure_room(size: int):
     """MemoryError for more than the machine has: the system might grant it and end the process at the first touch."""
     if size > _MEMORY:
         raise MemoryError(f"{size / 2**30:.1f} GiB are needed at once, and this machine has {_MEMORY / 2**30:.1f} GiB")
@@ -88,7 +88,7 @@ def _ensure_room(size: int):
 
 def aligned_bytes(size: int) -> np.ndarray:
     """`size` bytes that start at a multiple of the alignment."""
-    _ensure_room(size)
+    ensure_room(size)
     raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + size]

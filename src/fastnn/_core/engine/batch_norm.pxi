@@ -1,5 +1,6 @@
 # Batch normalization. Training normalizes by the batch and lets the running statistics follow when the step is done;
-# prediction has an affine map in its place, applied to its input (ScaleShift) or folded into the weights before it (Fold).
+# prediction has an affine map in its place, applied to its input (ScaleShift, RunningNorm) or folded into the weights before
+# it (Fold).
 
 cdef fnn_batch_norm norm_of(values, attrs) except *:
     # The dims for all that `values`, (rows, ..., channels), hold.
@@ -127,6 +128,47 @@ cdef class ScaleShift(Affine):
         self.dims.rows = s.rows * self.repeat
         K.scale_shift(&s.cx, &self.dims, self.feed.rows if self.feed is not None else &self.x[0, 0], &self.scale[0],
                       &self.shift[0], &self.y[0, 0])
+
+
+cdef class RunningNorm(ScaleShift):
+    """ScaleShift where a gradient goes back through prediction: to x, weight and bias; the running statistics are constants."""
+    kind = "running_norm"
+    needs = "xy"
+    reads_feed = False
+    cdef real[:, ::1] dx, dy
+    cdef real[::1] dweight, dbias, inverse, offset, ones, zeros
+    cdef real[:, ::1] part      # of the size of y: first dy normalized x, then what is added to dx
+    cdef bint has_dx, adds_dx, adds_dw, adds_db
+
+    def __init__(self, b):
+        ScaleShift.__init__(self, b)
+        self.dx, self.dy = matrix(b.dx[0]), matrix(b.dy)
+        self.has_dx, self.adds_dx = b.dx[0] is not None, b.adds[0]
+        self.dweight, self.dbias = b.grads["weight"], b.grads["bias"]
+        self.adds_dw, self.adds_db = b.param_adds["weight"], b.param_adds["bias"]
+        self.inverse, self.offset = numpy.empty((2, self.norm.cols), dtype=PRECISION)
+        self.ones, self.zeros = numpy.ones(self.norm.cols, dtype=PRECISION), numpy.zeros(self.norm.cols, dtype=PRECISION)
+        self.part = numpy.empty_like(matrix(b.y))
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        cdef fnn_batch_norm linear = self.dims
+        cdef int64_t rows = self.dims.rows, cols = self.dims.cols
+        linear.activation = 0
+        if self.dims.activation:
+            K.activation_backward(&s.cx, self.dims.activation, self.dims.alpha, rows * cols, &self.y[0, 0], &self.dy[0, 0],
+                                  &self.dy[0, 0], 0)
+        K.column_sum(&s.cx, rows, cols, &self.dy[0, 0], &self.dbias[0], self.adds_db)
+        # (x - mean) / sqrt(variance + epsilon) is what the affine map is with a weight of 1 and a bias of 0.
+        K.batch_norm_affine(&s.cx, &self.norm, &self.ones[0], &self.zeros[0], &self.mean[0], &self.variance[0],
+                            &self.inverse[0], &self.offset[0])
+        K.scale_shift(&s.cx, &linear, &self.x[0, 0], &self.inverse[0], &self.offset[0], &self.part[0, 0])
+        K.mul(&s.cx, rows * cols, &self.part[0, 0], &self.dy[0, 0], &self.part[0, 0], 0)
+        K.column_sum(&s.cx, rows, cols, &self.part[0, 0], &self.dweight[0], self.adds_dw)
+        if self.has_dx:
+            K.scale_shift(&s.cx, &linear, &self.dy[0, 0], &self.scale[0], NULL,
+                          &self.part[0, 0] if self.adds_dx else &self.dx[0, 0])
+            if self.adds_dx:
+                K.axpy(&s.cx, rows * cols, 1.0, &self.part[0, 0], &self.dx[0, 0])
 
 
 cdef class Fold(Affine):

@@ -1,4 +1,5 @@
-# What solvers need beside a gradient: the Jacobian of least squares, one output at a time, and the product of L-BFGS.
+# What goes back from outputs rather than from a loss: cotangents of a whole batch, the Jacobian one output at a time; and the
+# product of L-BFGS.
 
 cdef class Residual(Op):
     """One residual of one sample, r = sqrt(scale w) (p - y); backward from it gives its row of the Jacobian.
@@ -28,6 +29,19 @@ cdef class Residual(Op):
         self.value = root * (<double>self.p[0, self.output] - <double>self.target[0, self.output])
         K.fill(&s.cx, self.dp.shape[1], 0.0, &self.dp[0, 0])
         self.dp[0, self.output] = <real>root
+
+
+cdef class Cotangent(Op):
+    """In the place of a loss: the gradient of sum(c p), p = x[0] an output, c = x[1] fed; backward forms c times its Jacobian."""
+    kind = "cotangent"
+    cdef real[:, ::1] c, dx
+    cdef int64_t repeat
+
+    def __init__(self, b):
+        self.c, self.dx, self.repeat = matrix(b.x[1]), matrix(b.dx[0]), repeat_of(b.x[1])
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        K.copy(&s.cx, s.rows * self.repeat * self.c.shape[1], &self.c[0, 0], &self.dx[0, 0])
 
 
 def jacobian(Program program, const real[::1] grads, double scale, int64_t first, double[:, ::1] rows, double[::1] residuals):
