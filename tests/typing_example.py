@@ -146,6 +146,7 @@ def use(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> None:
     assert net.jacobian(X[:2]).shape == (2, 3, X.shape[1]) and len(outputs) == 2 and slopes[0].shape == X.shape
     assert check.ok == (check.error <= check.tolerance) and worst and not check.suspect
     assert net.jacobian(X[:2], wrt="params").shape == (2, 3, net.params.size)
+    assert net.plot(kind="layers").svg.startswith("<svg")
     predict_one = net.predictor()
     assert predict_one(X[0]).shape == (3,) and predict_one(X[:1]).shape == (1, 3)
     figures: dict[str, float] = net.evaluate(X, y)

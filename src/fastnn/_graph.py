@@ -112,12 +112,12 @@ class OpRecord:
 
 
 class LayerRecord:
-    """A row of the summary: one call of one layer, what it returned, and what it added to the graph."""
+    """A row of the summary: one call of one layer, what it was given and returned, and what it added to the graph."""
 
-    __slots__ = ("path", "layer", "depth", "outputs", "params", "ops")
+    __slots__ = ("path", "layer", "depth", "inputs", "outputs", "params", "ops")
 
-    def __init__(self, path, layer, depth):
-        self.path, self.layer, self.depth = path, layer, depth
+    def __init__(self, path, layer, depth, inputs):
+        self.path, self.layer, self.depth, self.inputs = path, layer, depth, inputs
 
     @property
     def shape(self):
@@ -263,7 +263,8 @@ class Graph:
         size, ops = self.size, len(self.ops)
         self._path.append(path)
         self._layers.append(layer)
-        row = LayerRecord(".".join(self._path), layer, len(self._path) - 1)
+        given = [v for one in (inputs, *named.values()) for v in (one if isinstance(one, list) else [one])]
+        row = LayerRecord(".".join(self._path), layer, len(self._path) - 1, given)
         self.layers.append(row)
         try:
             self._check_time(layer, inputs)

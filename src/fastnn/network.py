@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ._gradient_check import GradientCheck
     from ._lr_find import RateSearch
     from ._stream import Stream
+    from ._svg import Picture
     from ._typing import CallbacksLike, LossLike, MetricLike, OptimizerLike, Reals, Shape
     from .history import History
     from .layers.base import Input, Layer, Node
@@ -778,6 +779,32 @@ class Network:
         text = summary_table(self._built().graph)
         print(text)
         return text
+
+    def plot(self, kind: str = "auto") -> Picture:
+        """The network as a picture in SVG, which notebooks show; needs no other library.
+
+        Args:
+            kind: "layers", a box for each layer with its output's shape and parameters; "units", circles with a line for
+                each weight, coloured and as wide as it is large, for dense networks of at most 16 units a layer; "auto"
+                takes units where it can.
+
+        Returns:
+            A Picture: `svg` is its text, `save(path)` writes it.
+
+        Raises:
+            NotFittedError: the network has no parameters yet. ValueError: it has no picture of that kind.
+
+        >>> import fastnn as fnn
+        >>> net = fnn.Network([fnn.Dense(64, "relu"), fnn.Dense(10, "softmax")], input_shape=784, seed=0)
+        >>> "Dense · relu" in net.plot().svg and "50,240 parameters" in net.plot().svg
+        True
+        """
+        from ._picture import picture
+
+        return picture(self._built().graph, self.get_weights(), kind)
+
+    def _repr_svg_(self) -> str | None:
+        return None if self._state is None else self.plot().svg
 
     def __repr__(self) -> str:
         inside = ", ".join(repr(layer) for layer in self.layers)
