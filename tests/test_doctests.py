@@ -10,7 +10,8 @@ import fastnn
 
 # Commands for a terminal, which are run by tests of their own.
 COMMANDS = ("fastnn.__main__", "fastnn.cli", "fastnn.demo", "fastnn.benchmark")
-EXTRAS = () if importlib.util.find_spec("sklearn") else ("fastnn.sklearn",)
+NEEDS = {"fastnn.sklearn": "sklearn", "fastnn.displays": "matplotlib"}
+EXTRAS = tuple(name for name, other in NEEDS.items() if not importlib.util.find_spec(other))
 
 FOUND = ["fastnn", *(module.name for module in pkgutil.walk_packages(fastnn.__path__, "fastnn."))]
 MODULES = [name for name in FOUND if not name.startswith(COMMANDS + EXTRAS)]

@@ -38,7 +38,7 @@ SHELVES = [
     {"fastnn._fit", "fastnn._lr_find", "fastnn._prediction", "fastnn._predictor", "fastnn._stream"},
     {"fastnn._inspect", "fastnn._gradient_check", "fastnn._picture"},
     {"fastnn.network", "fastnn.serialize", "fastnn._typing"},
-    {"fastnn.convert"},
+    {"fastnn.convert", "fastnn.displays"},
     {"fastnn", "fastnn._config_report"},
     {"fastnn.benchmark", "fastnn.demo", "fastnn.sklearn", "fastnn._table"},
     {"fastnn.cli"},

@@ -159,6 +159,15 @@ def use(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> None:
     net.optimizer.learning_rate = 0.1
 
 
+def displays(net: fnn.Network, history: fnn.History) -> list[Any]:
+    """What pictures are made of; to draw them takes matplotlib."""
+    plane = fnn.DecisionBoundaryDisplay(np.eye(2), np.eye(2), np.eye(2), classes=["a", "b"], level=0.5, xlabel="width")
+    matrix = fnn.ConfusionMatrixDisplay([[3, 1], [0, 2]], display_labels=["cat", "dog"])
+    weights = fnn.WeightsDisplay(net.get_weights()["layers.0.weight"].T.reshape(8, 8, 8), columns=4)
+    assert weights.mosaic.shape == (17, 35) and matrix.display_labels[0] == "cat" and plane.level == 0.5
+    return [plane, matrix, weights, fnn.HistoryDisplay(history), fnn.HistoryDisplay({"loss": [1.0, 0.5]})]
+
+
 def save(net: fnn.Network, folder: Path) -> None:
     """Every way to keep a network, and to get one from elsewhere."""
     net.metadata = {"unit": "bottles", "columns": ["visitors"]}
@@ -203,6 +212,7 @@ def main() -> None:
     history = train(net, X, y)
     assert search(net, X, y) > 0 and history.seconds and history.learning_rates
     use(net, X, y)
+    assert len(displays(net, history)) == 5
     with TemporaryDirectory() as folder:
         save(graph, Path(folder))
     graph.build()

@@ -72,21 +72,23 @@ from .solvers import LBFGS, CoordinateSearch, LevenbergMarquardt
 
 if TYPE_CHECKING:
     from .convert import from_keras, from_sklearn, from_torch
+    from .displays import ConfusionMatrixDisplay, DecisionBoundaryDisplay, HistoryDisplay, WeightsDisplay
     from .serialize import load
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "EMA", "GRU", "LBFGS", "LSTM", "RNN", "SGD", "SWA", "Activation", "Adagrad", "Adam", "AdamW", "Add",
-    "AvgPool1D", "AvgPool2D", "BatchNorm", "Bidirectional", "CSVLogger", "Callback", "Concat", "Conv1D", "Conv2D",
-    "CoordinateSearch", "Dense", "Diagnostics", "Dropout", "EarlyStopping", "Embedding", "FastnnError", "Flatten",
-    "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "Input",
-    "LambdaCallback", "Layer", "LayerNorm", "LevenbergMarquardt", "Loss", "MaxPool1D", "MaxPool2D", "Metric",
-    "ModelCheckpoint", "ModelFileError", "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError",
-    "OneHot", "Optimizer", "PositionalEmbedding", "PythonLayer", "RMSNorm", "RMSprop", "ReduceLROnPlateau", "Reshape",
-    "Residual", "Rprop", "ShapeError", "Standardize", "TensorBoard", "TerminateOnNaN", "TransformerBlock", "datasets",
-    "from_keras", "from_sklearn", "from_torch", "initializers", "layers", "load", "losses", "metrics", "optimizers",
-    "register_threadpoolctl", "schedules", "show_config",
+    "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Bidirectional",
+    "CSVLogger", "Callback", "Concat", "ConfusionMatrixDisplay", "Conv1D", "Conv2D", "CoordinateSearch",
+    "DecisionBoundaryDisplay", "Dense", "Diagnostics", "Dropout", "EMA", "EarlyStopping", "Embedding", "FastnnError",
+    "Flatten", "GRU", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History",
+    "HistoryDisplay", "Input", "LBFGS", "LSTM", "LambdaCallback", "Layer", "LayerNorm", "LevenbergMarquardt", "Loss",
+    "MaxPool1D", "MaxPool2D", "Metric", "ModelCheckpoint", "ModelFileError", "MultiHeadAttention", "Network",
+    "NonFiniteWarning", "NotFittedError", "OneHot", "Optimizer", "PositionalEmbedding", "PythonLayer", "RMSNorm",
+    "RMSprop", "RNN", "ReduceLROnPlateau", "Reshape", "Residual", "Rprop", "SGD", "SWA", "ShapeError", "Standardize",
+    "TensorBoard", "TerminateOnNaN", "TransformerBlock", "WeightsDisplay", "datasets", "from_keras", "from_sklearn",
+    "from_torch", "initializers", "layers", "load", "losses", "metrics", "optimizers", "register_threadpoolctl",
+    "schedules", "show_config",
 ]  # fmt: skip
 
 _register_if_imported()
@@ -94,6 +96,8 @@ _register_if_imported()
 # What needs modules that not every program needs is imported when it is first asked for; "" is a module itself.
 _LATER = {
     "load": "serialize", "from_torch": "convert", "from_sklearn": "convert", "from_keras": "convert", "sklearn": "",
+    "ConfusionMatrixDisplay": "displays", "DecisionBoundaryDisplay": "displays", "HistoryDisplay": "displays",
+    "WeightsDisplay": "displays", "displays": "",
 }  # fmt: skip
 
 

@@ -50,7 +50,7 @@ class _Box:
         return self.rank * ROW
 
     def middle(self):
-        """The mean place of the neighbours; boxes pull more than lines, so that what follows one another is straight."""
+        """The mean place of the neighbours; boxes pull more than lines, so that sequences are straight."""
         near = self.above + self.below
         return fmean([other.x for other in near], [1.0 if other.title else 0.1 for other in near]) if near else 0.0
 

@@ -784,9 +784,9 @@ class Network:
         """The network as a picture in SVG, which notebooks show; needs no other library.
 
         Args:
-            kind: "layers", a box for each layer with its output's shape and parameters; "units", circles with a line for
-                each weight, coloured and as wide as it is large, for dense networks of at most 16 units a layer; "auto"
-                takes units where it can.
+            kind: "layers", a box for each layer with its output's shape and parameters; "units", circles with a line
+                for each weight, coloured and as wide as it is large, for dense networks of at most 16 units a layer;
+                "auto" takes units where it can.
 
         Returns:
             A Picture: `svg` is its text, `save(path)` writes it.

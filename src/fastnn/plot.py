@@ -48,6 +48,16 @@ def _picture(draw, path):
     return figure
 
 
+def new_axes():
+    """Axes in a new figure of pyplot."""
+    return _matplotlib("pyplot").figure(layout="constrained").subplots()
+
+
+def shades(colour):
+    """A colour map from white to a colour."""
+    return _matplotlib("colors").LinearSegmentedColormap.from_list("shades", ["white", colour])
+
+
 def rate_curve(rates, losses, smoothed, suggestion, axes):
     """Draw losses over learning rates on a logarithmic axis, with a mark at the suggested one; return the axes."""
     axes.plot(rates, losses, color="C0", alpha=0.3)
