@@ -11,7 +11,7 @@ _POINTS = {"s": 22, "color": "#1f4e79", "alpha": 0.75, "linewidths": 0, "zorder"
 _LINE = {"color": "#c8501e", "linewidth": 2}
 
 
-def render(draw, size, *, save=None, show=False):
+def render(draw, size, *, save=None, show=False, dpi=150):
     """Make a figure of `size` inches, let `draw(figure)` fill it; save it to a path, show it in a window, or both."""
     if show:
         figure = _matplotlib("pyplot").figure(figsize=size, layout="constrained")
@@ -19,7 +19,7 @@ def render(draw, size, *, save=None, show=False):
         figure = _matplotlib("figure").Figure(figsize=size, layout="constrained")
     draw(figure)
     if save is not None:
-        figure.savefig(save, dpi=150)
+        figure.savefig(save, dpi=dpi)
     if show:
         _matplotlib("pyplot").show()
 
