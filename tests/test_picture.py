@@ -146,9 +146,10 @@ def test_lines_end_in_the_middle_of_their_units():
 
 
 def test_activation_layers_belong_to_the_units_before():
-    layers = [fnn.Dense(3, use_bias=False), fnn.Activation("relu"), fnn.Dropout(0.1), fnn.Dense(2)]
+    last = [fnn.Dense(2), fnn.Activation((np.sin, np.cos))]
+    layers = [fnn.Dense(3, use_bias=False), fnn.Activation("relu"), fnn.Dropout(0.1), *last]
     svg = drawn(fnn.Network(layers, input_shape=2, seed=0))
-    assert texts(svg)[-4:-1] == ["input", "Dense · relu", "Dense"]
+    assert texts(svg)[-4:-1] == ["input", "Dense · relu", "Dense · sin/cos"]
     assert sum("bias" in title.text for title in svg.iter(SVG + "title")) == 2
 
 

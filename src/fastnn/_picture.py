@@ -105,14 +105,19 @@ def _boxes(graph):
 
 
 def _title(row, graph) -> str:
-    name, activation = type(row.layer).__name__, getattr(row.layer, "activation", None)
+    name = type(row.layer).__name__
     inner = [r for r in graph.layers if r.depth == 1 and r.path.startswith(row.path + ".")]
     if inner:
         inside = ", ".join(type(r.layer).__name__ for r in inner)
         return f"{name} of {inside if len(inside) <= 40 else f'{len(inner)} layers'}"
+    return name + _activation(row.layer)
+
+
+def _activation(layer) -> str:
+    activation = getattr(layer, "activation", None)
     if isinstance(activation, tuple):
         activation = "/".join(getattr(f, "__name__", "f") for f in activation)
-    return name if activation in (None, "linear") else f"{name} · {activation}"
+    return "" if activation in (None, "linear") else f" · {activation}"
 
 
 def _shape(value) -> str:
@@ -204,7 +209,7 @@ def _columns(graph, weights):
             names = weights[f"{row.path}.weight"], weights.get(f"{row.path}.bias")
             columns.append(_Column(_title(row, graph), row.layer.units, *names))
         elif isinstance(row.layer, Activation):
-            columns[-1].caption += f" · {row.layer.activation}"
+            columns[-1].caption += _activation(row.layer)
         source = row.outputs[0].root
     most = max(column.units for column in columns)
     if most > MOST_UNITS or not 2 <= len(columns) <= MOST_COLUMNS:
