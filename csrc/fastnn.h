@@ -38,6 +38,7 @@ typedef struct fnn_ctx {
     ROW(SIGMOID, sigmoid, 1)       /* 1 / (1 + exp(-x)) */                                                           \
     ROW(TANH, tanh, 1)                                                                                               \
     ROW(SOFTPLUS, softplus, 1)     /* log(1 + exp(x)), without overflow; derivative 1 - exp(-y) */                   \
+    ROW(EXPONENTIAL, exponential, 1) /* exp(x) */                                                                    \
     ROW(SILU, silu, 0)             /* x sigmoid(x) */                                                                \
     ROW(GELU, gelu, 0)             /* x Phi(x), exact with erf; Hendrycks and Gimpel 2016 */
 
@@ -173,7 +174,8 @@ typedef struct fnn_recurrent {
 typedef struct fnn_loss {
     int64_t rows, cols;
     double scale;
-    double param; /* huber: delta; cross entropy and binary cross entropy: label smoothing; others unused */
+    double param; /* huber: delta; cross entropy and binary cross entropy: label smoothing; gaussian_nll:
+                     the least log variance; others unused */
     const double *levels; /* quantile: the level of each column; NULL otherwise */
 } fnn_loss;
 

@@ -148,7 +148,8 @@ def data(rows, dtype="float64", seed=5):
 
 
 ACTIVATIONS = (
-    "linear", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "softplus", "silu", "gelu", "softmax",
+    "linear", "relu", "leaky_relu", "elu", "selu", "sigmoid", "tanh", "softplus", "exponential", "silu", "gelu",
+    "softmax",
 )  # fmt: skip
 
 
@@ -257,6 +258,9 @@ CASES = [
     Case(fnn.Activation, ("elu",), {"alpha": 0.5}, (3, 4)),
     Case(fnn.Activation, ("softmax",), shape=(3, 4)),
     Case(fnn.Activation, ((np.sin, np.cos),), shape=(3, 4)),
+    Case(fnn.Ascending),
+    Case(fnn.Ascending, shape=(1,)),
+    Case(fnn.Ascending, shape=(3, 17)),
     Case(fnn.BatchNorm),
     Case(fnn.BatchNorm, (), {"momentum": 0.3, "epsilon": 0.01}, (17,)),
     Case(fnn.BatchNorm, shape=(1,)),

@@ -98,6 +98,13 @@ def softplus_derivative(x):
     return sigmoid(x)
 
 
+def exponential(x):
+    return np.exp(x)
+
+
+exponential_derivative = exponential
+
+
 def silu(x):
     return x * sigmoid(x)
 
@@ -126,6 +133,7 @@ ACTIVATIONS = {
         (sigmoid, sigmoid_derivative),
         (tanh, tanh_derivative),
         (softplus, softplus_derivative),
+        (exponential, exponential_derivative),
         (silu, silu_derivative),
         (gelu, gelu_derivative),
     ]

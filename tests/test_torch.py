@@ -182,6 +182,7 @@ ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "softplus": F.softplus,  # PyTorch's turns linear above 20, where the difference is below 2e-9
+    "exponential": torch.exp,
     "silu": F.silu,
     "gelu": F.gelu,
     "softmax": lambda x: torch.softmax(x, dim=1),
@@ -203,9 +204,9 @@ def test_activations(name):
 
 
 def gaussian(p, y):
-    """PyTorch takes the variance; without its floor the formulas are the same."""
+    """PyTorch takes the variance, ours its logarithm; some are below the floor."""
     mean, log_variance = p.chunk(2, dim=1)
-    return F.gaussian_nll_loss(mean, y, log_variance.exp(), eps=0)
+    return F.gaussian_nll_loss(mean, y, log_variance.exp(), eps=0.1)
 
 
 def pinball(levels):
@@ -231,7 +232,7 @@ LOSSES = {
     "rows": (fnn.losses.CrossEntropy(), F.cross_entropy, "rows"),
     "poisson": (fnn.losses.Poisson(), F.poisson_nll_loss, "counts"),
     "rates": (fnn.losses.Poisson(log_input=False), lambda p, y: F.poisson_nll_loss(p, y, log_input=False), "counts"),
-    "gaussian": (fnn.losses.GaussianNLL(), gaussian, "half"),
+    "gaussian": (fnn.losses.GaussianNLL(epsilon=0.1), gaussian, "half"),
     "quantile": (fnn.losses.Quantile((0.1, 0.3, 0.5, 0.9)), pinball((0.1, 0.3, 0.5, 0.9)), "column"),
     "hinge": (fnn.losses.Hinge(), lambda p, y: F.relu(1 - y * p).mean(), "signs"),
 }

@@ -32,6 +32,7 @@ ALWAYS_INLINE vec FN(softplus_forward)(vec x, vec alpha)
     (void)alpha;
     return v_add(v_max(v_zero(), x), FN(v_log1p)(FN(v_exp)(v_neg(v_abs(x)))));
 }
+ALWAYS_INLINE vec FN(exponential_forward)(vec x, vec alpha) { return (void)alpha, FN(v_exp)(x); }
 ALWAYS_INLINE vec FN(silu_forward)(vec x, vec alpha)
 {
     (void)alpha;
@@ -80,6 +81,7 @@ ALWAYS_INLINE vec FN(softplus_backward)(vec y, vec dy, vec alpha)
     (void)alpha;
     return v_mul(v_neg(dy), FN(v_expm1)(v_neg(y)));
 }
+ALWAYS_INLINE vec FN(exponential_backward)(vec y, vec dy, vec alpha) { return (void)alpha, v_mul(dy, y); }
 /* s (1 + x (1 - s)), with 1 - s as a quotient of its own: the difference would be magnified by x */
 ALWAYS_INLINE vec FN(silu_backward)(vec x, vec dy, vec alpha)
 {

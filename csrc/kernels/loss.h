@@ -152,12 +152,13 @@ static void FN(loss_quantile)(const fnn_ctx *cx, const fnn_loss *d, const real *
     FN(loss_run)(cx, d, p, y, w, dp, loss, FN(quantile_range));
 }
 
-/* Means and log variances of a row lie side by side. */
+/* Means and log variances of a row lie side by side. Log variances below the floor count as the floor; their gradient is
+ * that of a variance which is only looked at from there, as PyTorch has it: it fades with exp(s - floor) and is never cut. */
 static void FN(gaussian_nll_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
 {
     const FN(loss_args) *a = args;
     int64_t cols = a->d->cols;
-    vec half = v_set1((real)0.5);
+    vec half = v_set1((real)0.5), floor = v_set1((real)a->d->param);
     double total = 0;
     for (int64_t i = begin; i < end; i++) {
         double weight = a->w ? (double)a->w[i] : 1;
@@ -166,13 +167,15 @@ static void FN(gaussian_nll_range)(void *args, int64_t begin, int64_t end, int64
         wide sum = wide_zero();
         for (int64_t j = 0; j < cols; j += VL) {
             vmask m = mask_first(cols - j < VL ? cols - j : VL);
-            vec s = v_load_mask(log_variance + j, m), e = v_sub(v_load_mask(y + j, m), v_load_mask(mean + j, m));
+            vec free = v_load_mask(log_variance + j, m), s = v_max(floor, free);
+            vec e = v_sub(v_load_mask(y + j, m), v_load_mask(mean + j, m));
             vec slope = v_mul(e, FN(v_exp)(v_neg(s))), square = v_mul(e, slope);
             sum = wide_add(sum, v_mul(half, v_add(s, square)));
             if (!a->dp) continue;
             real *dp = a->dp + 2 * i * cols + j;
             v_store_mask(dp, m, v_mul(scale, v_neg(slope)));
-            v_store_mask(dp + cols, m, v_mul(scale, v_mul(half, v_sub(v_set1(1), square))));
+            vec share = FN(v_exp)(v_min(v_zero(), v_sub(free, floor)));
+            v_store_mask(dp + cols, m, v_mul(v_mul(scale, share), v_mul(half, v_sub(v_set1(1), square))));
         }
         total += weight * wide_reduce(sum);
     }

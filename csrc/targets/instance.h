@@ -5,6 +5,7 @@
 #include "../kernels/loop.h"
 #include "../kernels/eltwise.h"
 #include "../kernels/activation.h"
+#include "../kernels/ascending.h"
 #include "../kernels/copy.h"
 #include "../kernels/reduce.h"
 #include "../kernels/softmax.h"

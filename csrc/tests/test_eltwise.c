@@ -75,6 +75,7 @@ static long double activation(int kind, long double x)
     case FNN_SIGMOID: return sigmoidl(x);
     case FNN_TANH: return tanhl(x);
     case FNN_SOFTPLUS: return isinf(x) ? (x > 0 ? x : 0) : (x > 0 ? x : 0) + log1pl(expl(-fabsl(x)));
+    case FNN_EXPONENTIAL: return expl(x);
     case FNN_SILU: return isinf(x) && x < 0 ? 0 : x * sigmoidl(x);
     case FNN_GELU: return isinf(x) && x < 0 ? 0 : x * cdf(x);
     case FNN_ACTIVATION_COUNT: break;
@@ -95,6 +96,7 @@ static long double derivative(int kind, long double s)
     case FNN_SIGMOID: return s * (1 - s);
     case FNN_TANH: return 1 - s * s;
     case FNN_SOFTPLUS: return -expm1l(-s);
+    case FNN_EXPONENTIAL: return s;
     case FNN_SILU: return sigmoidl(s) * (1 + s * (1 - sigmoidl(s)));
     case FNN_GELU: return cdf(s) + s * expl(-s * s / 2) * 0.39894228040143267794L;
     case FNN_ACTIVATION_COUNT: break;

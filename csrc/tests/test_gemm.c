@@ -30,6 +30,7 @@ static long double activation(int kind, long double alpha, long double x)
     case FNN_SIGMOID: return 1 / (1 + expl(-x));
     case FNN_TANH: return tanhl(x);
     case FNN_SOFTPLUS: return (x > 0 ? x : 0) + log1pl(expl(-fabsl(x)));
+    case FNN_EXPONENTIAL: return expl(x);
     case FNN_SILU: return x / (1 + expl(-x));
     case FNN_GELU: return x * 0.5L * erfcl(-x * sqrtl(0.5L));
     case FNN_LINEAR:
@@ -103,7 +104,8 @@ static long double expected(const product *q, const real *before, int64_t i, int
     size += fabsl(added);
     long double y = activation(q->d.activation, q->d.alpha, sum);
     *bound = (long double)(q->d.k + 3) * EPSILON / 2 * size;
-    if (q->d.activation > FNN_RELU) *bound = 2 * *bound + 8 * EPSILON * (fabsl(y) + size); /* slopes are below 2 */
+    long double slope = q->d.activation == FNN_EXPONENTIAL ? 2 * y : 2; /* an upper bound, within what the sum is off */
+    if (q->d.activation > FNN_RELU) *bound = slope * *bound + 8 * EPSILON * (fabsl(y) + size);
     return y;
 }
 

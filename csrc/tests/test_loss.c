@@ -129,20 +129,23 @@ static void ref_quantile(problem *q)
     }
 }
 
+/* SMOOTH: with a floor that some log variances are below */
+static double floor_of(const problem *q) { return q->variant & SMOOTH ? -1.5 : -(double)INFINITY; }
 static void run_gaussian(problem *q)
 {
-    fnn_loss d = dims(q, 0);
+    fnn_loss d = dims(q, floor_of(q));
     q->k->loss_gaussian_nll(q->cx, &d, q->b[0], q->b[1], weights(q), gradient(q), &q->result);
 }
 static void ref_gaussian(problem *q)
 {
     for (int64_t i = 0; i < q->n; i++) {
         int64_t row = i / q->cols, at = row * 2 * q->cols + i % q->cols;
-        long double s = q->w[0][at + q->cols], e = q->w[1][i] - q->w[0][at], inverse = expl(-s);
+        long double given = q->w[0][at + q->cols], s = fmaxl(given, (long double)floor_of(q));
+        long double e = q->w[1][i] - q->w[0][at], inverse = expl(-s);
         add_term(q, row, at, (term){(s + e * e * inverse) / 2, -e * inverse}, q->cols);
         q->size += fabsl(weight(q, row)) * (fabsl(s) + e * e * inverse) / (long double)q->cols;
         if (!(q->variant & NO_GRADIENT))
-            q->w[3][at + q->cols] = 0.125L * weight(q, row) * (1 - e * e * inverse) / 2 / (long double)q->cols;
+            q->w[3][at + q->cols] = 0.125L * weight(q, row) * expl(given - s) * (1 - e * e * inverse) / 2 / (long double)q->cols;
     }
 }
 
@@ -194,7 +197,7 @@ static const test_case cases[] = {
     {"loss_poisson_rate", MATRIX, 4, usual, fill_counts, run_poisson_rate, ref_poisson_rate, 4, 60, 16},
     {"loss_hinge", MATRIX, 4, usual, fill_signs, run_hinge, ref_hinge, 2, 0, 8},
     {"loss_quantile", MATRIX, 4, with_quantiles, fill_quantile, run_quantile, ref_quantile, 4, 0, 8},
-    {"loss_gaussian_nll", MATRIX, 4, with_variances, NULL, run_gaussian, ref_gaussian, 8, 60, 16},
+    {"loss_gaussian_nll", MATRIX, 8, with_variances, NULL, run_gaussian, ref_gaussian, 8, 60, 16},
     {"loss_cross_entropy", MATRIX, 8, usual, fill_logits, run_labels, ref_labels, 8, 8, 8},
     {"loss_cross_entropy_dense", MATRIX, 8, usual, fill_logits, run_dense, ref_dense, 8, 40, 8},
 };

@@ -34,6 +34,7 @@ from .layers import (
     RNN,
     Activation,
     Add,
+    Ascending,
     AvgPool1D,
     AvgPool2D,
     BatchNorm,
@@ -78,17 +79,17 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Activation", "Adagrad", "Adam", "AdamW", "Add", "AvgPool1D", "AvgPool2D", "BatchNorm", "Bidirectional",
-    "CSVLogger", "Callback", "Concat", "ConfusionMatrixDisplay", "Conv1D", "Conv2D", "CoordinateSearch",
-    "DecisionBoundaryDisplay", "Dense", "Diagnostics", "Dropout", "EMA", "EarlyStopping", "Embedding", "FastnnError",
-    "Flatten", "GRU", "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History",
-    "HistoryDisplay", "Input", "LBFGS", "LSTM", "LambdaCallback", "Layer", "LayerNorm", "LevenbergMarquardt", "Loss",
-    "MaxPool1D", "MaxPool2D", "Metric", "ModelCheckpoint", "ModelFileError", "MultiHeadAttention", "Network",
-    "NonFiniteWarning", "NotFittedError", "OneHot", "Optimizer", "PositionalEmbedding", "PythonLayer", "RMSNorm",
-    "RMSprop", "RNN", "ReduceLROnPlateau", "Reshape", "Residual", "Rprop", "SGD", "SWA", "ShapeError", "Standardize",
-    "TensorBoard", "TerminateOnNaN", "TransformerBlock", "WeightsDisplay", "datasets", "from_keras", "from_sklearn",
-    "from_torch", "initializers", "layers", "load", "losses", "metrics", "optimizers", "register_threadpoolctl",
-    "schedules", "show_config",
+    "EMA", "GRU", "LBFGS", "LSTM", "RNN", "SGD", "SWA", "Activation", "Adagrad", "Adam", "AdamW", "Add", "Ascending",
+    "AvgPool1D", "AvgPool2D", "BatchNorm", "Bidirectional", "CSVLogger", "Callback", "Concat",
+    "ConfusionMatrixDisplay", "Conv1D", "Conv2D", "CoordinateSearch", "DecisionBoundaryDisplay", "Dense",
+    "Diagnostics", "Dropout", "EarlyStopping", "Embedding", "FastnnError", "Flatten", "GlobalAvgPool1D",
+    "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D", "History", "HistoryDisplay", "Input", "LambdaCallback",
+    "Layer", "LayerNorm", "LevenbergMarquardt", "Loss", "MaxPool1D", "MaxPool2D", "Metric", "ModelCheckpoint",
+    "ModelFileError", "MultiHeadAttention", "Network", "NonFiniteWarning", "NotFittedError", "OneHot", "Optimizer",
+    "PositionalEmbedding", "PythonLayer", "RMSNorm", "RMSprop", "ReduceLROnPlateau", "Reshape", "Residual", "Rprop",
+    "ShapeError", "Standardize", "TensorBoard", "TerminateOnNaN", "TransformerBlock", "WeightsDisplay", "datasets",
+    "from_keras", "from_sklearn", "from_torch", "initializers", "layers", "load", "losses", "metrics", "optimizers",
+    "register_threadpoolctl", "schedules", "show_config",
 ]  # fmt: skip
 
 _register_if_imported()

@@ -7,6 +7,7 @@ Modes
     "vjp"        prediction with a way back: from cotangents of outputs, or losses, to gradients in a vector of its own
     "evaluate"   prediction plus loss, outputs recorded where metrics ask for them
     "predict"    prediction, outputs recorded
+    "sample"     prediction with dropout, outputs recorded
     "predictor"  the bare forward pass between an input buffer and an output buffer
 Training and prediction differ in their ops (dropout is absent from prediction), never by a flag in an op. Gradients go
 to the parameters, and to the inputs that are asked for.
@@ -84,7 +85,7 @@ def compile_program(
     """
     training = mode in ("train", "gradient", "jacobian")
     frozen = () if rule is None else rule.frozen
-    plan = Plan(graph, memory.engine, training, training or mode == "vjp", frozen, toward)
+    plan = Plan(graph, memory.engine, training, training or mode == "vjp", frozen, toward, sampled=mode == "sample")
     ends = _add_ends(plan, mode, heads, weighted, record)
     plan.prune(keep=graph.outputs if mode == "predictor" else ())
     plan.pool_before_relu(keep=graph.outputs)
@@ -164,7 +165,7 @@ def _add_ends(plan, mode, heads, weighted, record):
             reads.append(weight)
         kind, attrs = head.loss.op(head.target.kind)
         losses.append(OpRecord(kind, reads, None, attrs={**attrs, "share": head.share}, where="loss"))
-    outputs = graph.outputs if record is True or mode == "predict" else ()
+    outputs = graph.outputs if record is True or mode in ("predict", "sample") else ()
     recorded = record if isinstance(record, tuple) else outputs
     records = [OpRecord("record", (v,), None, where="output") for v in recorded]
     plan.nodes = [*inputs, *targets, *weights, *plan.nodes, *copies, *records, *losses]

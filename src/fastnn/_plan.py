@@ -33,10 +33,11 @@ class Binding:
 class Plan:
     """The ops of one mode, in the order of the forward pass, and what follows from that order.
 
-    frozen: parameters whose gradients nobody needs; toward: inputs whose gradients somebody does.
+    frozen: parameters whose gradients nobody needs; toward: inputs whose gradients somebody does; sampled: whether
+    prediction draws random samples of the network.
     """
 
-    def __init__(self, graph, engine, training, differentiates, frozen=(), toward=()):
+    def __init__(self, graph, engine, training, differentiates, frozen=(), toward=(), sampled=False):
         self.graph = graph
         self.ops = engine.OPS
         self.activations = engine.ACTIVATIONS
@@ -45,7 +46,9 @@ class Plan:
         self.windows: dict[Value, OpRecord] = {}  # feeds by value, of those that copy nothing
         self.nodes: list[OpRecord] = []
         for op in graph.ops:
-            if not training and self.ops[op.kind].identity_in_predict:
+            if sampled and self.ops[op.kind].sampled:
+                self.nodes.append(op.changed(kind=self.ops[op.kind].sampled))
+            elif not training and self.ops[op.kind].identity_in_predict:
                 self.same[op.output] = op.inputs[0]
             else:
                 self.nodes.append(op)

@@ -63,20 +63,23 @@ def values(state, graph, inputs, wanted, dtype):
     return [found[value] for value in wanted]
 
 
-def run(state, graph, inputs, outputs, batch, threads, recorded=False):
-    """Predicts into `outputs`, arrays for the values in `recorded`, or for the graph's own outputs."""
+def run(state, graph, inputs, outputs, batch, threads, recorded=False, draw=None):
+    """Predicts into `outputs`, arrays for the values in `recorded`, or for the graph's own outputs.
+
+    With `draw`, (seed, number), by a random sample of the network.
+    """
     n = len(inputs[0])
     batches = -(-n // batch)
     workers = state.workers(n, graph, batches, threads)
-    taken = [
-        state.take("predict", batch, graph=graph, record=recorded, threads=threads if workers == 1 else 1)
-        for _ in range(workers)
-    ]
+    mode, threads = "predict" if draw is None else "sample", threads if workers == 1 else 1
+    taken = [state.take(mode, batch, graph=graph, record=recorded, threads=threads) for _ in range(workers)]
     try:
         for _, compiled in taken:
             compiled.feed(inputs)
             compiled.record(outputs)
             compiled.program.set_rows(n, False)
+            if draw is not None:
+                compiled.program.set_draw(*draw)
         programs, done = [compiled.program for _, compiled in taken], 0
         while done < batches:
             done = state.memory.engine.run_side_by_side(programs, done, batches, CHUNK)

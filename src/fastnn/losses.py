@@ -6,6 +6,7 @@ except for cross entropy, where it is the sum over the classes.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,13 +23,15 @@ class Loss(Configured, family="loss"):
     """Base of the losses.
 
     kernel: the engine's name; target: what `_data.targets` checks y against; fuses: the activation whose output this
-    loss works on through its input (the logits); rejects: last activations that make no sense before it.
+    loss works on through its input (the logits); rejects: last activations that make no sense before it; has_variance:
+    whether outputs say how far y spreads.
     """
 
     kernel = ""
     target = "real"
     fuses: str | None = None
     rejects: tuple[str, ...] = ()
+    has_variance = False
 
     def op(self, target_kind: str) -> tuple[str, dict[str, Any]]:
         """Kind and attributes of the engine's op for real or id targets."""
@@ -43,6 +46,10 @@ class Loss(Configured, family="loss"):
     def prediction(self, output, activation):
         """What metrics compare with y, from the output after `activation`: probabilities in place of logits."""
         return output
+
+    def mean_and_variance(self, output):
+        """What an output says of y, float64; the variance is None where this loss teaches the network none."""
+        return output.astype(np.float64), None
 
     def positions(self, output_shape) -> int:
         """Losses in one sample: rows of the output's last axis."""
@@ -160,20 +167,45 @@ class Poisson(Loss):
 
 
 class GaussianNLL(Loss):
-    """Negative log likelihood of normal distributions: l = (s + (y - m)^2 exp(-s)) / 2, without the constant.
+    """Negative log likelihood of normal distributions: l = (log v + (y - m)^2 / v) / 2, without the constant.
 
-    The network has twice as many outputs as y has columns: the means m, then the log variances s.
+    The network ends in `Dense(2 * k)`, linear, for y of k columns: the means m, then the logarithms s of the variances
+    v = max(exp(s), epsilon), which no weights can make negative (Nix and Weigend 1994). In s the loss has no quotient:
+    l = (s + (y - m)^2 exp(-s)) / 2. PyTorch's GaussianNLLLoss of exp(s), with its gradient too: below the floor that of
+    s fades with exp(s) / epsilon. `net.predict(X, return_std=True)` returns means and standard deviations.
+
+    Args:
+        epsilon: the least variance, above 0, in the units of y squared.
+
+    >>> import fastnn as fnn
+    >>> net = fnn.Network([fnn.Dense(16, "tanh"), fnn.Dense(2)], loss="gaussian_nll", input_shape=3, seed=0)
+    >>> mean, std = net.predict([[0.5, 1.0, -1.0]], return_std=True)
+    >>> mean.shape, std.shape, bool(std > 0)
+    ((1, 1), (1, 1), True)
     """
 
     name = "gaussian_nll"
     target = "mean_variance"
+    has_variance = True
+
+    def __init__(self, epsilon: float = 1e-6) -> None:
+        self.epsilon = positive(epsilon, "epsilon")
+
+    def attrs(self):
+        return {"param": math.log(self.epsilon)}
 
     def prediction(self, output, activation):
         return output[..., : output.shape[-1] // 2]
 
+    def mean_and_variance(self, output):
+        mean, log_variance = np.split(output.astype(np.float64), 2, axis=-1)
+        return mean, np.maximum(np.exp(log_variance), self.epsilon)
+
 
 class Quantile(Loss):
     """The pinball loss: l = max(q e, (q - 1) e), e = y - p; one output for each level (Koenker and Bassett 1978).
+
+    Quantiles of ascending levels do not cross where the network ends in `Dense(len(levels)), Ascending()`.
 
     Args:
         levels: quantiles in (0, 1), as many as the network has outputs.

@@ -497,20 +497,51 @@ class Network:
     # ---- use ---------------------------------------------------------------------------------------------------------
 
     def predict(
-        self, X: ArrayLike, *, batch_size: int | None = None, out: Any = None, threads: int | None = None
+        self,
+        X: ArrayLike,
+        *,
+        batch_size: int | None = None,
+        out: Any = None,
+        threads: int | None = None,
+        return_std: bool = False,
+        samples: int | None = None,
+        seed: int | None = None,
     ) -> Any:
-        """The outputs for X, (n, ...); a list of arrays for several outputs. Dropout is absent.
+        """The outputs for X, (n, ...); a list of arrays for several outputs. Dropout is absent, but for `samples`.
 
         Args:
             X: samples; for one sample of k features an array (1, k).
             batch_size: samples at a time; the default keeps the activations in cache.
             out: an array (or list) of the result's shape and the network's dtype to write to.
             threads: the most threads to use; the result does not depend on it.
+            return_std: True: a pair (mean, std), each (n, k). With the loss "gaussian_nll" the deviation that the
+                network predicts; with `samples` that of the samples; with both the root of the sum of the mean variance
+                and the variance of the means, v = mean(v_t) + var(m_t) (Kendall and Gal 2017).
+            samples: predictions to draw with the network's dropout in place (Monte Carlo dropout, Gal and Ghahramani
+                2016), 2 or more for a deviation; the result is their mean, of "gaussian_nll" that of the means.
+                batch_size is then rounded up to a multiple of 64.
+            seed: of the masks; the default is the network's own, so that a call repeats itself. A mask depends on the
+                seed, the sample, the row and the layer alone.
 
         Raises:
             NotFittedError: the network has no parameters yet.
-            ShapeError, ValueError, TypeError: X or out is not as needed.
+            ShapeError, ValueError, TypeError: X or out is not as needed; return_std for a network without a variance;
+                samples for one without Dropout.
+
+        >>> import fastnn as fnn
+        >>> layers = [fnn.Dense(16, "relu"), fnn.Dropout(0.2), fnn.Dense(2)]
+        >>> net = fnn.Network(layers, loss="gaussian_nll", input_shape=1, seed=0)
+        >>> net.predict([[0.5]]).shape  # the mean and the logarithm of the variance
+        (1, 2)
+        >>> mean, noise = net.predict([[0.5]], return_std=True)
+        >>> mean, total = net.predict([[0.5]], return_std=True, samples=100)
+        >>> bool(total > 0)
+        True
         """
+        if return_std or samples is not None or seed is not None:
+            from . import _uncertainty
+
+            return _uncertainty.predict(self, X, batch_size, out, threads, return_std, samples, seed)
         if self._predictor is not None and batch_size is None and threads is None:
             result = self._predictor.attempt(X, out)
             if result is not None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 _SLOPE = 0.2  # of Keras's activation "leaky_relu"; fastnn's and PyTorch's own default is 0.01
 _ACTIVATIONS = {
-    name: name for name in ("linear", "relu", "sigmoid", "tanh", "softmax", "elu", "selu", "gelu", "silu", "softplus")
+    name: name for name in (
+        "linear", "relu", "sigmoid", "tanh", "softmax", "elu", "selu", "gelu", "silu", "softplus", "exponential",
+    )
 }  # fmt: skip
 
 

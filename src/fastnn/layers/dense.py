@@ -110,8 +110,8 @@ class Activation(Layer):
     """An activation as a layer of its own.
 
     Args:
-        activation: linear, sigmoid, tanh, relu, leaky_relu, elu, selu, gelu (exact), silu, softplus, softmax (over the
-            last axis), or a pair of callables (f, derivative) on arrays.
+        activation: linear, sigmoid, tanh, relu, leaky_relu, elu, selu, gelu (exact), silu, softplus, exponential,
+            softmax (over the last axis), or a pair of callables (f, derivative) on arrays.
         alpha: the slope of leaky_relu for x < 0 (default 0.01), the scale of elu for x < 0 (default 1).
 
     >>> import fastnn as fnn

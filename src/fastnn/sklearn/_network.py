@@ -200,15 +200,20 @@ class _NetworkEstimator(CallbackSupportMixin, BaseEstimator):
 
     # ---- use ---------------------------------------------------------------------------------------------------------
 
-    def _predictions(self, X):
-        """The network's outputs as metrics see them: probabilities in place of logits, means of distributions."""
+    def _checked(self, X):
         check_is_fitted(self)
         X = validate_data(
             self, X, accept_sparse=["csr", "csc"], allow_nd=True, reset=False, ensure_all_finite=self._finiteness()
         )
-        network = self.network_
-        outputs = network.predict(dense(X), threads=self._threads())
-        return _figures.predictions(network._built().graph, network.losses, [outputs])[0]
+        return dense(X)
+
+    def _predictions(self, X):
+        """The network's outputs as metrics see them: probabilities in place of logits, means of distributions."""
+        X = self._checked(X)
+        return self._as_measured([self.network_.predict(X, threads=self._threads())])[0]
+
+    def _as_measured(self, outputs):
+        return _figures.predictions(self.network_._built().graph, self.network_.losses, outputs)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -414,7 +419,22 @@ class NetworkRegressor(RegressorMixin, _NetworkEstimator):
     def _output_layer(self, outputs):
         return Dense(outputs)
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
-        """The values for X: (n,), or (n, outputs) for several outputs."""
-        outputs = self._predictions(X)
-        return outputs.ravel() if outputs.ndim == 2 and outputs.shape[1] == 1 else outputs
+    def predict(self, X: ArrayLike, return_std: bool = False, *, samples: int | None = None) -> Any:
+        """The values for X: (n,), or (n, outputs) for several outputs.
+
+        Args:
+            return_std: True: a pair of the values and their standard deviations, as GaussianProcessRegressor has it.
+                Needs the loss "gaussian_nll", or Dropout and `samples`, or both.
+            samples: Monte Carlo samples of dropout to take the mean of, as `Network.predict` describes it.
+        """
+        if not return_std and samples is None:
+            return _flat(self._predictions(X))
+        X, threads = self._checked(X), self._threads()
+        found = _uncertainty.predict(
+            self.network_, X, None, None, threads, return_std, samples, None, self._as_measured
+        )
+        return tuple(map(_flat, found)) if return_std else _flat(found)
+
+
+def _flat(outputs):
+    return outputs.ravel() if outputs.ndim == 2 and outputs.shape[1] == 1 else outputs

@@ -1,4 +1,4 @@
-# Activations that stand alone, and softmax, which works on rows.
+# Activations that stand alone, and softmax and ascending, which work on rows.
 
 cdef class Activation(Op):
     """Where the derivative does not follow from y, training has it made along with y: half of the work is common."""
@@ -56,3 +56,25 @@ cdef class Softmax(Op):
         if self.has_dx:
             K.softmax_backward(&s.cx, s.rows * self.repeat, self.y.shape[1], &self.y[0, 0], &self.dy[0, 0],
                                &self.dx[0, 0], self.adds)
+
+
+cdef class Ascending(Op):
+    """Rows that never descend: the first value, then running sums of softplus."""
+    kind = "ascending"
+    needs = "x"
+    cdef real[:, ::1] x, y, dx, dy
+    cdef int64_t repeat
+    cdef bint has_dx, adds
+
+    def __init__(self, b):
+        self.x, self.y, self.dx, self.dy = matrix(b.x[0]), matrix(b.y), matrix(b.dx[0]), matrix(b.dy)
+        self.repeat = repeat_of(b.y)
+        self.has_dx, self.adds = b.dx[0] is not None, b.adds[0]
+
+    cdef void forward(self, Step *s) noexcept nogil:
+        K.ascending_forward(&s.cx, s.rows * self.repeat, self.y.shape[1], &self.x[0, 0], &self.y[0, 0])
+
+    cdef void backward(self, Step *s) noexcept nogil:
+        if self.has_dx:
+            K.ascending_backward(&s.cx, s.rows * self.repeat, self.y.shape[1], &self.x[0, 0], &self.dy[0, 0],
+                                 &self.dx[0, 0], self.adds)

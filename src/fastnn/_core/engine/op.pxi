@@ -22,12 +22,14 @@ cdef struct Step:
 cdef enum:
     STREAM_SHUFFLE = 2
     STREAM_DROPOUT = 3
+    STREAM_SAMPLES = 4
 
 # The values that backward reads again, by op kind; the memory plan keeps them. "x": inputs, "y": the output.
 cdef class Op:
     kind = ""
     needs = ""               # which values backward reads: "", "x", "y" or "xy"
     identity_in_predict = False
+    sampled = ""             # the kind that stands for it where prediction draws random samples
     reads_feed = False       # whether it takes a batch where its feed finds it
     updates = ()             # roles of parameters whose optimizer rule `backward` can apply itself
     whole_batch = False      # whether it must see all samples of a batch at once

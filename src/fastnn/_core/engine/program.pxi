@@ -106,6 +106,10 @@ cdef class Program:
             self.step.order = &self.order[0]
         self.rows = rows
 
+    def set_draw(self, uint64_t seed, int64_t number):
+        """The seed and the number of the random draw that the next batches are predicted with."""
+        self.step.seed, self.step.number = seed, number
+
     def rewind(self):
         """Makes the ops of a stream forget its steps so far."""
         for op in self.forward.ops:

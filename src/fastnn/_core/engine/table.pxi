@@ -54,6 +54,8 @@ cdef extern from "precision.h":
         void (*activation_backward)(const fnn_ctx *, int32_t kind, double alpha, int64_t n, const real *saved, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*softmax_forward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *y) noexcept nogil
         void (*softmax_backward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *y, const real *dy, real *dx, int32_t accumulate) noexcept nogil
+        void (*ascending_forward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, real *y) noexcept nogil
+        void (*ascending_backward)(const fnn_ctx *, int64_t rows, int64_t cols, const real *x, const real *dy, real *dx, int32_t accumulate) noexcept nogil
         void (*row_norm_scratch)(const fnn_ctx *, const fnn_row_norm *, size_t *bytes) noexcept nogil
         void (*row_norm_forward)(const fnn_ctx *, const fnn_row_norm *, const real *x, const real *weight, const real *bias, real *y, real *stats) noexcept nogil
         void (*row_norm_backward)(const fnn_ctx *, const fnn_row_norm *, const real *x, const real *stats, const real *weight, const real *dy, real *dx, real *dweight, real *dbias) noexcept nogil
