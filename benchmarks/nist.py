@@ -1,8 +1,8 @@
 """Nonlinear regressions with certified values, as networks: NIST's Statistical Reference Datasets.
 
 The data, starting values and certified parameters are those of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml,
-a work of the United States government. Each model is a small network: a hidden layer of exponentials or of a logistic
-function, and a linear one.
+a work of the United States government. Each model is a small network of built-in layers: a hidden one of exponentials or
+of a logistic function, and a linear one.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,6 @@ from typing import Any
 import numpy as np
 
 import fastnn as fnn
-
-DECAY = (lambda z: np.exp(-z), lambda z: -np.exp(-z))
-SATURATION = (lambda z: 1 - np.exp(-z), lambda z: np.exp(-z))
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,10 @@ def _misra(b, x):
 
 
 def _saturating():
-    return [fnn.Dense(1, SATURATION, use_bias=False), fnn.Dense(1, use_bias=False)]
+    """b0 (1 - exp(-b1 x)): the layer between, which takes the exponential from 1, is not trained."""
+    from_one = fnn.Dense(1, weight_init=-np.ones((1, 1)), bias_init="ones")
+    from_one.trainable = False
+    return [fnn.Dense(1, "exponential", use_bias=False), from_one, fnn.Dense(1, use_bias=False)]
 
 
 MISRA1A = Problem(
@@ -63,8 +63,8 @@ MISRA1A = Problem(
     1.2455138894e-01,
     _misra,
     _saturating,
-    (1, 0),
-    (1.0, 1.0),
+    (3, 0),
+    (1.0, -1.0),
 )
 
 BOXBOD = Problem(
@@ -76,8 +76,8 @@ BOXBOD = Problem(
     1.1680088766e03,
     _misra,
     _saturating,
-    (1, 0),
-    (1.0, 1.0),
+    (3, 0),
+    (1.0, -1.0),
 )
 
 RAT42 = Problem(
@@ -105,9 +105,9 @@ MGH17 = Problem(
     (3.7541005211e-01, 1.9358469127e00, -1.4646871366e00, 1.2867534640e-02, 2.2122699662e-02),
     5.4648946975e-05,
     lambda b, x: b[0] + b[1] * np.exp(-x * b[3]) + b[2] * np.exp(-x * b[4]),
-    lambda: [fnn.Dense(2, DECAY, use_bias=False), fnn.Dense(1)],
+    lambda: [fnn.Dense(2, "exponential", use_bias=False), fnn.Dense(1)],
     (4, 2, 3, 0, 1),
-    (1.0, 1.0, 1.0, 1.0, 1.0),
+    (1.0, 1.0, 1.0, -1.0, -1.0),
 )  # fmt: skip
 
 PROBLEMS = [MISRA1A, BOXBOD, RAT42, MGH17]

@@ -150,6 +150,16 @@ def softmax_backward(dy, y):
     return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
 
 
+def ascending_forward(x):
+    """Over the last axis: the first value, then running sums of softplus."""
+    return np.cumsum(np.concatenate([x[..., :1], softplus(x[..., 1:])], axis=-1), axis=-1)
+
+
+def ascending_backward(dy, x):
+    later = np.cumsum(dy[..., ::-1], axis=-1)[..., ::-1]
+    return later * np.concatenate([np.ones_like(x[..., :1]), sigmoid(x[..., 1:])], axis=-1)
+
+
 def activation_forward(name, x, **options):
     return softmax_forward(x) if name == "softmax" else ACTIVATIONS[name][0](x, **options)
 
@@ -511,12 +521,13 @@ def poisson(p, y, log_input=True):
     return loss.mean(axis=1), dp / p.shape[1]
 
 
-def gaussian_nll(p, y):
-    """p are means, then log variances s: (s + (y - m)^2 exp(-s)) / 2."""
+def gaussian_nll(p, y, epsilon=1e-6):
+    """p are means, then log variances: (log v + (y - m)^2 / v) / 2, v = max(exp(s), epsilon) with the slope exp(s)."""
     m, s = np.split(p, 2, axis=1)
-    precision = np.exp(-s)
-    loss = (s + (y - m) ** 2 * precision) / 2
-    dp = np.concatenate([(m - y) * precision, (1.0 - (y - m) ** 2 * precision) / 2], axis=1)
+    v = np.maximum(np.exp(s), epsilon)
+    loss = (np.log(v) + (y - m) ** 2 / v) / 2
+    dv = (1.0 / v - (y - m) ** 2 / v**2) / 2
+    dp = np.concatenate([(m - y) / v, dv * np.exp(s)], axis=1)
     return loss.mean(axis=1), dp / y.shape[1]
 
 

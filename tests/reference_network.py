@@ -279,6 +279,11 @@ def Dropout(run, layer, path, x):
 
 
 @layer
+def Ascending(run, layer, path, x):
+    return reference.ascending_forward(x), lambda dy: [reference.ascending_backward(dy, x)]
+
+
+@layer
 def Flatten(run, layer, path, x):
     return reference.flatten_forward(x), lambda dy: [reference.flatten_backward(dy, x.shape)]
 

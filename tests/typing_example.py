@@ -147,6 +147,8 @@ def use(net: fnn.Network, X: NDArray[Any], y: NDArray[Any]) -> None:
     assert check.ok == (check.error <= check.tolerance) and worst and not check.suspect
     assert net.jacobian(X[:2], wrt="params").shape == (2, 3, net.params.size)
     assert net.plot(kind="layers").svg.startswith("<svg")
+    probabilities, deviation = net.predict(X, return_std=True, samples=3, seed=1, batch_size=64)
+    assert probabilities.shape == deviation.shape == (len(X), 3)
     predict_one = net.predictor()
     assert predict_one(X[0]).shape == (3,) and predict_one(X[:1]).shape == (1, 3)
     figures: dict[str, float] = net.evaluate(X, y)

@@ -94,7 +94,7 @@ class Problem:
         output = self.samples.graph.outputs[0]
         program = self._take("jacobian", 1, [Residuals()])
         memory.grads[:] = 0.0  # parameters that the output does not depend on have no gradient of their own
-        block = max(1, BLOCK // (output.size * self.params.size))
+        block = max(1, min(n, BLOCK // (output.size * self.params.size)))
         rows, residuals = np.empty((block * output.size, self.params.size)), np.empty(block * output.size)
         x, scale = self.get(), self._scale(output)
         loss, matrix, vector = float(self._l2 @ (x * x)), np.diag(self._l2), self._l2 * x

@@ -20,9 +20,10 @@ POINTS = np.concatenate(
 UNIT = {"float32": 2.0**-23, "float64": 2.0**-52}  # in the last place of 1
 
 
-def points(dtype):
+def points(dtype, name):
     largest = 1e30 if dtype == "float64" else 1e18
-    return POINTS[np.abs(POINTS) <= largest].astype(dtype)
+    end = np.log(np.finfo(dtype).max) if name == "exponential" else largest  # above, it is infinite
+    return POINTS[(np.abs(POINTS) <= largest) & (end >= POINTS)].astype(dtype)
 
 
 def as_taken(x):
@@ -58,7 +59,7 @@ def size_of_terms(name, x, y):
 @pytest.mark.parametrize("name", NAMES)
 def test_values(name, fused, dtype):
     """To 8 units in the last place: silu and gelu add a few roundings to a kernel's own few."""
-    x = points(dtype)
+    x = points(dtype, name)
     y = one_unit(name, dtype, fused).predict(x)[:, 0]
     wide = as_taken(x)
     expected = reference.activation_forward(name, wide)
@@ -74,7 +75,7 @@ def test_derivatives(name, fused, dtype):
     Some follow from the output, which is rounded: then no more can be had where the output is near 1.
     """
     net = one_unit(name, dtype, fused)
-    x = points(dtype)
+    x = points(dtype, name)
     slopes = [net.loss_and_gradients([value], [0.0])[1] for value in x]
     bias = "layers.0.bias" if fused else "layers.1.bias"
     got = np.array([slope[bias][0] for slope in slopes])
@@ -82,6 +83,12 @@ def test_derivatives(name, fused, dtype):
     expected = reference.activation_backward(name, 1.0, wide)
     terms = np.clip(np.abs(wide), 1.0, 40.0) if name in ("silu", "gelu") else 1.0
     assert_within(8 * UNIT[dtype] * np.maximum(np.abs(expected), terms), wide, got, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_exponential_overflows_to_infinity(dtype):
+    y = one_unit("exponential", dtype, fused=True).predict([[-1e4], [0.0], [1e4]])
+    assert y[:, 0].tolist() == [0.0, 1.0, np.inf]
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "selu"])

@@ -47,9 +47,10 @@ cdef class SampledDropout(Dropout):
 
     cdef void forward(self, Step *s) noexcept nogil:
         cdef fnn_key key
-        cdef int64_t row, rows
+        cdef int64_t block, row, rows
         key.stream = (<uint64_t>STREAM_SAMPLES << 60) | (self.number << 44) | <uint64_t>s.number
-        for row in range(0, s.rows, SAMPLED_ROWS):
+        for block in range((s.rows + SAMPLED_ROWS - 1) // SAMPLED_ROWS):
+            row = block * SAMPLED_ROWS
             rows = min(s.rows - row, <int64_t>SAMPLED_ROWS)
-            key.seed = s.seed ^ (<uint64_t>((s.first + row) // SAMPLED_ROWS) * <uint64_t>0x9E3779B97F4A7C15)
+            key.seed = s.seed ^ (<uint64_t>(s.first // SAMPLED_ROWS + block) * <uint64_t>0x9E3779B97F4A7C15)
             K.dropout(&s.cx, &key, rows * self.size, self.rate, &self.x[row * self.repeat, 0], &self.y[row * self.repeat, 0], 0)
