@@ -59,6 +59,7 @@ class Problem:
         self.free, self._l2 = np.flatnonzero(free), l2[free]
         self._index = self.free if frozen else slice(None)  # which is quicker than all indices one by one
         self._taken: dict = {}
+        self._rows = None  # room for a block of the Jacobian, and for its residuals
 
     def close(self):
         """Gives back what was borrowed."""
@@ -94,9 +95,12 @@ class Problem:
         output = self.samples.graph.outputs[0]
         program = self._take("jacobian", 1, [Residuals()])
         memory.grads[:] = 0.0  # parameters that the output does not depend on have no gradient of their own
-        block = max(1, min(n, BLOCK // (output.size * self.params.size)))
-        rows, residuals = np.empty((block * output.size, self.params.size)), np.empty(block * output.size)
-        x, scale = self.get(), self._scale(output)
+        if self._rows is None:
+            block = max(1, min(n, BLOCK // (output.size * self.params.size)))
+            self._rows = np.empty((block * output.size, self.params.size)), np.empty(block * output.size)
+            self._residual_scale = self._scale(output)
+        (rows, residuals), scale, x = self._rows, self._residual_scale, self.get()
+        block = len(residuals) // output.size
         loss, matrix, vector = float(self._l2 @ (x * x)), np.diag(self._l2), self._l2 * x
         for first in range(0, n, block):
             count = min(block, n - first) * output.size

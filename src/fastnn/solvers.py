@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from ._problem import Problem
 
 
+EPSILON, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+
+
 class Solver(Optimizer):
     """Base of the solvers.
 
@@ -180,7 +183,7 @@ class _Pairs:
     def add(self, s, y):
         """Takes a pair in, unless its curvature is not positive."""
         product = s @ y
-        if not product > np.finfo(np.float64).eps * (y @ y):
+        if not product > EPSILON * (y @ y):
             return
         self.newest = (self.newest + 1) % len(self.s)
         self.count = min(self.count + 1, len(self.s))
@@ -275,7 +278,7 @@ class LevenbergMarquardt(Solver):
 
     name = "levenberg_marquardt"
     smooth = True
-    BLUR = np.finfo(np.float64).eps ** 0.75  # share of a loss that rounding hides: residuals are small beside outputs
+    BLUR = EPSILON**0.75  # share of a loss that rounding hides: residuals are small beside outputs
     MOST_REJECTED = 30  # mu has then grown by 2^465: no number is left between here and the next point
 
     def __init__(
@@ -310,8 +313,8 @@ class LevenbergMarquardt(Solver):
         try:
             loss, matrix, gradient = problem.normal_equations()
             lengths = matrix.diagonal().copy()
-            cosines = abs(gradient) / np.sqrt(np.where(lengths > 0, lengths, 1.0) * max(loss, np.finfo(float).tiny))
-            if not cosines.max(initial=0.0) > self.tolerance_grad:
+            # All cosines are small; squared, and without their quotient, since a column may be empty and the loss 0.
+            if (gradient * gradient <= self.tolerance_grad**2 * loss * lengths).all():
                 return loss, True
             memory["scale"] = np.maximum(memory["scale"], lengths)
             found = self._descend(problem, memory, x, loss, matrix, gradient)
@@ -326,24 +329,25 @@ class LevenbergMarquardt(Solver):
     def _descend(self, problem, memory, x, loss, matrix, gradient):
         """Tries growing mu until the loss falls; (loss, converged), or None where nothing lowers it."""
         # A parameter that nothing depends on has an empty column; a little of the largest scale keeps it where it is.
-        scale = np.maximum(memory["scale"], np.finfo(np.float64).eps * np.max(memory["scale"]))
+        scale = np.maximum(memory["scale"], EPSILON * memory["scale"].max())
+        short = self.tolerance_step * (self.tolerance_step + math.sqrt(x @ x))
         growth = 2.0
         for _ in range(self.MOST_REJECTED):
             damped = matrix.copy()
             damped.flat[:: len(x) + 1] += memory["mu"] * scale
             step = _solution(damped, -gradient)
-            short = self.tolerance_step * (self.tolerance_step + np.linalg.norm(x))
             if step is not None:
                 problem.set(x + step)
                 new_loss = problem.loss()
                 predicted = memory["mu"] * (step @ (scale * step)) - gradient @ step
                 gain = (loss - new_loss) / predicted if predicted > 0 else 0.0
-                tiny = np.linalg.norm(step) <= short
+                tiny = math.sqrt(step @ step) <= short
                 if gain > 0 and math.isfinite(new_loss):
-                    memory["mu"] = max(memory["mu"] * max(1 / 3, 1 - (2 * gain - 1) ** 3), np.finfo(np.float64).tiny)
+                    memory["mu"] = max(memory["mu"] * max(1 / 3, 1 - (2 * gain - 1) ** 3), TINY)
                     held = loss - new_loss <= self.tolerance_change * loss and gain > 0.25
                     return new_loss, bool(tiny or held)
-                if max(predicted, new_loss - loss) <= self.BLUR * loss:  # higher by nothing but rounding
+                blur = self.BLUR * loss
+                if predicted <= blur and new_loss - loss <= blur:  # higher by nothing but rounding
                     return new_loss, True
                 if tiny:
                     return None
@@ -358,4 +362,4 @@ def _solution(matrix, vector):
         found = np.linalg.solve(matrix, vector)
     except np.linalg.LinAlgError:
         return None
-    return found if np.isfinite(found).all() else None
+    return found if math.isfinite(found @ found) else None
