@@ -1,8 +1,8 @@
 """Nonlinear regressions with certified values, as networks: NIST's Statistical Reference Datasets.
 
 The data, starting values and certified parameters are those of https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml,
-a work of the United States government. Each model is a small network of built-in layers: a hidden one of exponentials or
-of a logistic function, and a linear one.
+a work of the United States government. Each model is a small network of built-in layers: a hidden one of exponentials
+or of a logistic function, and a linear one.
 """
 
 from dataclasses import dataclass

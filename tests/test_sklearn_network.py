@@ -219,3 +219,32 @@ def test_wrong_arguments(wrong):
         model.set_params(**wrong).fit(X, y)
     model.set_params(**classifier().get_params())
     assert np.array_equal(model.predict_proba(X), before)
+
+
+def test_standard_deviations():
+    """As GaussianProcessRegressor has it: (values, deviations), of the noise, of samples, or of both."""
+    features, target = load_diabetes(return_X_y=True)
+    features, target = StandardScaler().fit_transform(features), (target - target.mean()) / target.std()
+    hidden = [fnn.Dense(16, "relu"), fnn.Dropout(0.2)]
+    options = {"optimizer": fnn.Adam(0.01), "epochs": 40, "random_state": 0}
+    model = NetworkRegressor(hidden, loss="gaussian_nll", **options).fit(features, target)
+    values, noise = model.predict(features, return_std=True)
+    assert np.array_equal(values, model.predict(features)) and values.shape == noise.shape == target.shape
+    assert abs(((target - values) / noise).std() - 1) < 0.2
+    means, total = model.predict(features, return_std=True, samples=50)
+    assert np.array_equal(means, model.predict(features, samples=50)) and total.shape == target.shape
+    assert np.corrcoef(means, values)[0, 1] > 0.98 and (total > 0.5 * noise).all() and total.mean() > noise.mean()
+    with pytest.raises(ValueError, match="has no variance, its loss is 'mse'"):
+        NetworkRegressor(hidden, **options).fit(features, target).predict(features, return_std=True)
+
+    rates = np.exp(X[:, :2] / 2)
+    model = NetworkRegressor(hidden, loss="poisson", **options).fit(X, rates)
+    means, stds = model.predict(X, return_std=True, samples=200)
+    drawn = np.exp(np.stack([model.network_.predict(X, samples=1, seed=seed) for seed in range(100)]))
+    # Of the rates, not of their logarithms; a hundred samples against two hundred others.
+    assert np.abs(means / drawn.mean(axis=0) - 1).mean() < 0.1
+    assert np.abs(stds / drawn.std(axis=0) - 1).mean() < 0.2
+
+    quantiles = NetworkRegressor(hidden, loss=fnn.losses.Quantile((0.1, 0.5, 0.9)), **options).fit(features, target)
+    median, std = quantiles.predict(features, return_std=True, samples=5)
+    assert median.shape == std.shape == target.shape

@@ -157,7 +157,7 @@ def test_samples_are_independent():
 
 
 def test_leaves_everything_else_as_it_was():
-    """Prediction, running statistics, and the training that follows, to the bit; batch norm does not see the samples."""
+    """Prediction, running statistics, and later training, to the bit; batch norm is as in prediction."""
 
     def network():
         layers = [fnn.Dense(8), fnn.BatchNorm(), fnn.Activation("relu"), fnn.Dropout(0.5), fnn.Dense(1)]
@@ -173,7 +173,8 @@ def test_leaves_everything_else_as_it_was():
             mean = net.predict(X, samples=400)
             assert all(np.array_equal(state[name], array) for name, array in net.get_weights().items())
             assert np.array_equal(before, net.predict(X))
-            assert np.abs(mean - before).mean() < 0.1 * before.std()  # linear behind dropout: the mean is the prediction
+            # Only a linear layer follows the dropout: the mean is the prediction.
+            assert np.abs(mean - before).mean() < 0.1 * before.std()
         net.fit(X, y, epochs=2, verbose=0)
     assert np.array_equal(plain.params, sampled.params)
 

@@ -76,8 +76,8 @@ def _require_variances(losses):
         if not loss.has_variance:
             which = f"output {i}" if len(losses) > 1 else "the output"
             raise ValueError(
-                f"return_std: {which} has no variance, its loss is {loss.name or 'a function'!r}. Train a network whose "
-                "last layer is Dense(2 * k) with loss='gaussian_nll', or give samples= to a network with Dropout"
+                f"return_std: {which} has no variance, its loss is {loss.name or 'a function'!r}. Train a network "
+                "whose last layer is Dense(2 * k) with loss='gaussian_nll', or give samples= to a network with Dropout"
             )
 
 

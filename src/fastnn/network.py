@@ -496,10 +496,9 @@ class Network:
 
     # ---- use ---------------------------------------------------------------------------------------------------------
 
-    def predict(
+    def predict(  # not keyword-only: Python looks the defaults of those up in a dictionary, at each call 70 ns in all
         self,
         X: ArrayLike,
-        *,
         batch_size: int | None = None,
         out: Any = None,
         threads: int | None = None,

@@ -15,7 +15,8 @@ class Ascending(Layer):
     >>> import fastnn as fnn
     >>> import numpy as np
     >>> levels = (0.1, 0.5, 0.9)
-    >>> net = fnn.Network([fnn.Dense(16, "tanh"), fnn.Dense(3), fnn.Ascending()], loss=fnn.losses.Quantile(levels), seed=0)
+    >>> layers = [fnn.Dense(16, "tanh"), fnn.Dense(3), fnn.Ascending()]
+    >>> net = fnn.Network(layers, loss=fnn.losses.Quantile(levels), seed=0)
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(0, 2, (500, 1))
     >>> history = net.fit(X, X * rng.normal(size=(500, 1)), epochs=20)

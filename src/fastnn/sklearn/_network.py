@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from .. import _figures
+from .. import _figures, _uncertainty
 from .._data import positive_int
 from .._graph import Unlearned
 from ..callbacks import Callback
