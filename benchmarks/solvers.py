@@ -1,10 +1,12 @@
 """L-BFGS and Levenberg-Marquardt beside scipy.optimize, on small fits: a table of losses and times.
 
-    python benchmarks/solvers.py [--seeds 5] [--repeats 5]
+    python benchmarks/solvers.py [--seeds 20] [--repeats 5]
 
 Both start from the same weights and stop by the same rules. scipy gets the loss with its gradient, or the residuals
 with their Jacobian, from NumPy code written for the one network: what an expert without a library would write. Times
-are the best of the repeats, taken by turns, on one thread; figures are medians over the seeds.
+are the best of the repeats, taken by turns, on one thread; figures are medians over the seeds, losses with their middle
+half in brackets. A loss with many minima ends in one or another by chance, so the table also counts the seeds for which
+fastnn's is the lower, the same, and the higher one.
 """
 
 import argparse
@@ -155,22 +157,38 @@ def nist_row(problem, start, repeats):
     return timed([ours(net, problem.x, problem.y, len(problem.x), NIST_STEPS), theirs], repeats)
 
 
+SAME = 1e-4  # losses that are no further apart are one minimum
+
+
 def row(name, runs):
     """A line of the table from [(ours, theirs) of every seed], each ((loss, steps), seconds)."""
     table = np.array([[(loss, steps, seconds * 1e3) for (loss, steps), seconds in run] for run in runs])
-    (a, steps_a, ms_a), (b, steps_b, ms_b) = np.median(table, axis=0)
+    (_, steps_a, ms_a), (_, steps_b, ms_b) = np.median(table, axis=0)
     ratio = np.median(table[:, 1, 2] / table[:, 0, 2])
-    return f"| {name} | {a:.6g} | {b:.6g} | {steps_a:.0f} | {steps_b:.0f} | {ms_a:.2f} | {ms_b:.2f} | {ratio:.1f} |"
+    ours, theirs = table[:, 0, 0], table[:, 1, 0]
+    higher, lower = int((ours > theirs * (1 + SAME)).sum()), int((ours < theirs * (1 - SAME)).sum())
+    tally = f"{lower} / {len(runs) - lower - higher} / {higher}"
+    times = f"{ms_a:.2f} | {ms_b:.2f} | {ratio:.1f}"
+    return f"| {name} | {spread(ours)} | {spread(theirs)} | {tally} | {steps_a:.0f} | {steps_b:.0f} | {times} |"
+
+
+def spread(losses):
+    """The median, and between which numbers the middle half lies where there are several."""
+    low, middle, high = np.quantile(losses, [0.25, 0.5, 0.75])
+    return f"{middle:.6g}" if len(losses) == 1 else f"{middle:.4g} ({low:.3g} to {high:.3g})"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # exponentials of points that are tried and left
-    print("| fit | loss, fastnn | loss, scipy | steps | steps, scipy | ms | ms, scipy | times as fast |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| fit | loss, fastnn | loss, scipy | lower / same / higher | steps | steps, scipy | ms | ms, scipy "
+        "| times as fast |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, make in FITS.items():
         fit = make()
         for solver, measure in (("L-BFGS", lbfgs_row), ("Levenberg-Marquardt", marquardt_row)):

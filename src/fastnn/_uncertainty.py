@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from .network import Network
 
 DRAW_ROWS = 1 << 14  # rows of a draw, if several samples of all rows fit: more would leave the caches, and memory
-MASK_ROWS = 64  # the engine's SAMPLED_ROWS: batches begin at its multiples
 
 
 def predict(
@@ -121,12 +120,15 @@ def _draw(network, state, losses, X, batch_size, threads, samples, seed, view):
     arrays, moments = inputs.fed(network.dtype), [_Moments(loss) for loss in losses]
     at_once = min(samples, max(1, DRAW_ROWS // n))
     rows = state.predict_batch(n * at_once, graph) if batch_size is None else positive_int(batch_size, "batch_size")
-    rows = -(-rows // MASK_ROWS) * MASK_ROWS
+    multiple = state.memory.engine.OPS["sampled_dropout"].batch_multiple
+    rows = -(-rows // multiple) * multiple
+    if at_once > 1:
+        arrays = [np.tile(array, (at_once, *[1] * (array.ndim - 1))) for array in arrays]
     for first in range(0, samples, at_once):
         count = min(at_once, samples - first)
-        tiled = [np.tile(array, (count, *[1] * (array.ndim - 1))) for array in arrays]
         outputs = empty_outputs(state, graph, count * n)
-        _prediction.run(state, graph, tiled, outputs, rows, threads, draw=(seed, first))
+        fed = [array[: count * n] for array in arrays]
+        _prediction.run(state, graph, fed, outputs, rows, threads, draw=(seed, first))
         for one, *found in zip(moments, outputs, view(outputs), strict=True):
             one.add(*(values.reshape(count, n, *values.shape[1:]) for values in found))
     pairs = [one.result(network.dtype) for one in moments]

@@ -39,9 +39,10 @@ cdef enum:
 cdef class SampledDropout(Dropout):
     """Dropout in prediction, for Monte Carlo samples: the mask is a function of (seed, draw, row among all, op).
 
-    `s.number` is the draw. Batches begin at multiples of SAMPLED_ROWS.
+    `s.number` is the draw. Batches begin at multiples of `batch_multiple`.
     """
     kind = "sampled_dropout"
+    batch_multiple = SAMPLED_ROWS
     identity_in_predict = False
     sampled = ""
 
