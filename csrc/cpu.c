@@ -22,6 +22,7 @@
 #endif
 #ifdef __linux__
 #include <sched.h>
+#include <time.h>
 #endif
 #ifdef __APPLE__
 #include <sys/sysctl.h>
@@ -256,9 +257,22 @@ static long cgroup_cpus(void)
     return limit;
 }
 
+/* The same, read anew when it is older than a second: the files cost some 30 us, and every call of fit or predict asks. */
+static long recent_cgroup_cpus(void)
+{
+    static _Atomic long known, until; /* until: seconds of the clock */
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec >= atomic_load_explicit(&until, memory_order_acquire)) {
+        atomic_store_explicit(&known, cgroup_cpus(), memory_order_relaxed);
+        atomic_store_explicit(&until, (long)now.tv_sec + 1, memory_order_release);
+    }
+    return atomic_load_explicit(&known, memory_order_relaxed);
+}
+
 int fnn_cpu_count(void)
 {
-    long count = allowed_cpus(), limit = cgroup_cpus();
+    long count = allowed_cpus(), limit = recent_cgroup_cpus();
     if (limit > 0 && limit < count) count = limit;
     return count < 1 ? 1 : (int)count;
 }

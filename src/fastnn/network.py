@@ -496,9 +496,10 @@ class Network:
 
     # ---- use ---------------------------------------------------------------------------------------------------------
 
-    def predict(  # not keyword-only: Python looks the defaults of those up in a dictionary, at each call 70 ns in all
+    def predict(
         self,
         X: ArrayLike,
+        *,
         batch_size: int | None = None,
         out: Any = None,
         threads: int | None = None,
