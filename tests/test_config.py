@@ -83,6 +83,8 @@ def test_arguments_by_position_are_rebuilt_by_position():
     box = Box(Hammer(), Sledge(), locked=True)
     assert box.config() == {"tools": [Hammer(), Sledge()], "locked": True}
     assert Box.from_config(box.config()) == box
+    with pytest.raises(ValueError, match="at least one layer"):  # by the constructor, as without arguments
+        fnn.Residual.from_config({})
 
 
 def test_equal_is_same_class_and_same_arguments():

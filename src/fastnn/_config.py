@@ -76,7 +76,7 @@ class Configured:
         if not _accepts_varargs(cls):
             return cls(**config)
         first, *_ = _argument_names(cls)
-        return cls(*config[first], **{k: v for k, v in config.items() if k != first})
+        return cls(*config.get(first, ()), **{k: v for k, v in config.items() if k != first})
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.config() == other.config()

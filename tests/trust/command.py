@@ -5,10 +5,10 @@ import sys
 import time
 
 
-def main(doc, run, count):
+def main(doc, run, count, end=None):
     """Runs `run(seed)` for `count` seeds, printing what fails and how far it is; the exit status says whether all held.
 
-    A failure is told with its seed and the rest goes on, so that one run finds all there is.
+    A failure is told with its seed and the rest goes on, so that one run finds all there is. end: called at the end.
     """
     parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("--count", type=int, default=count)
@@ -23,4 +23,6 @@ def main(doc, run, count):
             print(f"seed {seed}: {type(error).__name__}: {error!s:.2000}", flush=True)
         if done % max(1, given.count // 20) == 0:
             print(f"{done} of {given.count} in {time.monotonic() - begin:.0f} s, {failed} failed", flush=True)
+    if end:
+        end()
     sys.exit(failed > 0)
