@@ -162,9 +162,15 @@ class SolverLoop(Loop):
 
     def run(self, first, count):
         """One epoch of the solver."""
-        loss, converged = self.optimizer.epoch(self.problem)
-        if self.network.metrics:  # the last weights that were tried need not be those that were kept
-            self.problem.loss()
+        params = self.state.memory.params
+        before = params.copy()
+        try:
+            loss, converged = self.optimizer.epoch(self.problem)
+            if self.network.metrics:  # the last weights that were tried need not be those that were kept
+                self.problem.loss()
+        except BaseException:  # Ctrl-C: the step was not completed, and what was only tried is not kept
+            params[:] = before
+            raise
         self.state.steps, self.state.epochs = self.state.steps + 1, self.state.epochs + 1
         if not math.isfinite(loss):
             self._nonfinite(first, 0)

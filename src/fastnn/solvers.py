@@ -70,11 +70,7 @@ class CoordinateSearch(Solver):
             start = weights[i]
             for candidate in (start + self.step, start - self.step):
                 weights[i] = candidate
-                try:
-                    loss = problem.loss()
-                except BaseException:  # Ctrl-C: a weight that is only tried is not kept
-                    weights[i] = start
-                    raise
+                loss = problem.loss()
                 if loss < best:
                     best, moved = loss, True
                     break
@@ -149,13 +145,9 @@ class LBFGS(Solver):
             found, slope = problem.gradient()
             return found, slope @ direction, slope
 
-        try:
-            step, new_loss, new_gradient = _wolfe(
-                along, loss, gradient @ direction, first, self.c1, self.c2, self.max_evaluations
-            )
-        except BaseException:  # Ctrl-C: a point that was only tried is not kept
-            problem.set(x)
-            raise
+        step, new_loss, new_gradient = _wolfe(
+            along, loss, gradient @ direction, first, self.c1, self.c2, self.max_evaluations
+        )
         if not step:
             problem.set(x)
             retry = pairs.count > 0  # once more, downhill; if that leads nowhere either, this is the bottom
@@ -310,17 +302,13 @@ class LevenbergMarquardt(Solver):
         if not memory:
             memory.update(mu=self.damping, scale=0.0)
         x = problem.get()
-        try:
-            loss, matrix, gradient = problem.normal_equations()
-            lengths = matrix.diagonal().copy()
-            # All cosines are small; squared, and without their quotient, since a column may be empty and the loss 0.
-            if (gradient * gradient <= self.tolerance_grad**2 * loss * lengths).all():
-                return loss, True
-            memory["scale"] = np.maximum(memory["scale"], lengths)
-            found = self._descend(problem, memory, x, loss, matrix, gradient)
-        except BaseException:  # Ctrl-C: a point that was only tried is not kept
-            problem.set(x)
-            raise
+        loss, matrix, gradient = problem.normal_equations()
+        lengths = matrix.diagonal().copy()
+        # All cosines are small; squared, and without their quotient, since a column may be empty and the loss 0.
+        if (gradient * gradient <= self.tolerance_grad**2 * loss * lengths).all():
+            return loss, True
+        memory["scale"] = np.maximum(memory["scale"], lengths)
+        found = self._descend(problem, memory, x, loss, matrix, gradient)
         if found is None:
             problem.set(x)
             return loss, True
