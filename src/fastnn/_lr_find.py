@@ -63,9 +63,7 @@ def rates_from(optimizer, start, end, steps):
 
 def search(network, state, samples, rates, batch, diverges) -> RateSearch:
     """Trains with these rates, a step each, until the loss diverges; then everything is put back."""
-    memory, window = state.memory, max(1, len(rates) // WINDOW)
-    before = [vector.copy() for vector in (memory.params, memory.state, memory.grads)]
-    slots, steps = {name: slot.copy() for name, slot in memory.slots.items()}, state.steps
+    window, before = max(1, len(rates) // WINDOW), _Before(state)
     taken = state.take(
         "train", batch, graph=samples.graph, losses=network.losses, targets=samples.kinds,
         weighted=bool(samples.weights), optimizer=network.optimizer, threads=_programs.thread_count(None),
@@ -75,18 +73,36 @@ def search(network, state, samples, rates, batch, diverges) -> RateSearch:
         taken[1].program.set_rows(samples.n, True)
         losses = _losses(taken[1].program, state, rates, window, diverges)
     finally:
+        try:
+            before.restore(state)
+        except BaseException:  # Ctrl-C in the midst of that
+            before.restore(state)
+            raise
         state.give(taken)
-        for vector, values in zip((memory.params, memory.state, memory.grads), before, strict=True):
+    return RateSearch(rates[: len(losses)].copy(), np.array(losses), window)
+
+
+class _Before:
+    """What a state was before the search."""
+
+    def __init__(self, state):
+        memory = state.memory
+        self.vectors = [vector.copy() for vector in (memory.params, memory.state, memory.grads)]
+        self.slots, self.steps = {name: slot.copy() for name, slot in memory.slots.items()}, state.steps
+
+    def restore(self, state):
+        """Puts all of it back; may be repeated."""
+        memory = state.memory
+        for vector, values in zip((memory.params, memory.state, memory.grads), self.vectors, strict=True):
             vector[:] = values
         for name in [*memory.slots]:
-            if name in slots:
-                memory.slots[name][:] = slots[name]
+            if name in self.slots:
+                memory.slots[name][:] = self.slots[name]
             else:
                 del memory.slots[name]
-        if not slots:  # programs are bound to the slots that are gone
+        if not self.slots:  # programs are bound to the slots that are gone
             state.forget_programs()
-        state.steps = steps
-    return RateSearch(rates[: len(losses)].copy(), np.array(losses), window)
+        state.steps = self.steps
 
 
 def _losses(program, state, rates, window, diverges):
