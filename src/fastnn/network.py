@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, nullcontext, suppress
-from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from . import _adapt, _figures, _fit, _metadata, _prediction, _programs, _samples
 from ._batches import Batches
 from ._compile import PRECISIONS
+from ._core.binding import Exclusive
 from ._data import boolean, fraction, non_negative_int, positive, positive_int, sample_shape, weight
 from ._graph import Unlearned, Value
 from ._structure import Structure
@@ -105,7 +105,7 @@ class Network:
         register_if_imported()
         self._state = None
         self._predictor = None
-        self._training = _Training()
+        self._training = Exclusive(_BUSY)
         self.loss = loss
         self.optimizer = optimizer
         self.metrics = metrics
@@ -492,7 +492,12 @@ class Network:
         return taken
 
     def _exclusively(self):
+        """One training of a network at a time; a second one raises instead of racing."""
         return self._training
+
+    def _paused(self):
+        """No step meanwhile: nothing trains, or the caller is a callback of the training, which waits for it."""
+        return nullcontext() if self._training.is_mine else self._training
 
     # ---- use ---------------------------------------------------------------------------------------------------------
 
@@ -795,7 +800,7 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         from .serialize import snapshot
 
-        with self._training.paused():
+        with self._paused():
             return snapshot.take(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -842,27 +847,8 @@ class Network:
         return f"Network([{inside}], optimizer={self.optimizer!r}, dtype={self.dtype.name!r})"
 
 
+_BUSY = "this network is in training, or saved by another thread: wait for its end, or train a network of your own"
 _UNREAD = np.empty(1)  # where the engine writes what one step has no use for
-
-
-class _Training:
-    """One training of a network at a time; a second one raises instead of racing."""
-
-    def __init__(self):
-        self._lock, self._thread = Lock(), None
-
-    def __enter__(self):
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError("this network is in training: wait for its end, or train a network of your own")
-        self._thread = get_ident()
-
-    def __exit__(self, *_):
-        self._thread = None
-        self._lock.release()
-
-    def paused(self):
-        """No step meanwhile: nothing trains, or the caller is a callback of the training, which waits for it."""
-        return nullcontext() if self._thread == get_ident() else self
 
 
 def _dtype(dtype):

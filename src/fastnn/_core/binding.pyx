@@ -5,6 +5,8 @@ ImportError, never a crash later. The two engine modules reach the kernels throu
 """
 import os
 
+from cpython.pythread cimport PyThread_get_thread_ident
+
 cdef extern from "fastnn.h":
     int fnn_targets(const fnn_target *const **list) nogil
     const fnn_target *fnn_find_target(const char *name) nogil
@@ -104,3 +106,30 @@ def permutation(uint64_t seed, uint64_t stream, int64_t[::1] out not None):
     if out.shape[0]:
         with nogil:
             fill_permutation(seed, stream, out.shape[0], &out[0])
+
+
+cdef class Exclusive:
+    """`with exclusive:` has one holder at a time; a second one gets RuntimeError(refusal) and does not wait.
+
+    In C because it is held across Ctrl-C: a context manager written in Python can be interrupted at the first
+    instruction of its __exit__, and then never lets go.
+    """
+    cdef str refusal
+    cdef bint held
+    cdef unsigned long holder
+
+    def __init__(self, str refusal not None):
+        self.refusal = refusal
+
+    def __enter__(self):
+        if self.held:
+            raise RuntimeError(self.refusal)
+        self.held, self.holder = True, PyThread_get_thread_ident()
+
+    def __exit__(self, *error):
+        self.held = False
+
+    @property
+    def is_mine(self):
+        """Whether the calling thread holds it."""
+        return self.held and self.holder == PyThread_get_thread_ident()

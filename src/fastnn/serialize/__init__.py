@@ -35,7 +35,7 @@ _KEYS = {"structure", "settings", "random_seed", "built"}
 def save(net, path, custom=None):
     """Writes a network to a file; `Network.save` says what holds."""
     custom = checked_custom(custom)
-    with net._training.paused():
+    with net._paused():
         description, arrays = _describe(snapshot.take(net), Encoder(custom))
         _check_readable(description, arrays, custom)
         metadata = {"format": FORMAT, "version": str(VERSION), "network": description}

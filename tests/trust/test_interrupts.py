@@ -1,0 +1,247 @@
+"""Ctrl-C at any moment: the call ends within 100 ms, the network stands at a step that was done, and goes on from there.
+
+    python tests/trust/test_interrupts.py --count 500
+
+Two instruments. One sends SIGINT at random moments of long calls and measures. The other interrupts short calls once at
+every place where the interpreter looks for signals: at the start of each function of the package and after each call of
+a built-in one.
+"""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import command
+import numpy as np
+import pytest
+
+import fastnn as fnn
+
+PACKAGE = str(Path(fnn.__file__).parent)
+EPOCHS = 2
+STRIDE = 23
+rng = np.random.default_rng(0)
+X, Y = rng.standard_normal((24, 5)).astype("float32"), rng.standard_normal((24, 2)).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def interrupts():
+    """Python's own handler, whatever the shell said: one that runs tests in the background has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def network(optimizer="adam", **options):
+    layers = [fnn.Dense(6, "tanh"), fnn.BatchNorm(), fnn.Dense(2)] if optimizer == "adam" else [fnn.Dense(2, "tanh")]
+    return fnn.Network(layers, optimizer=optimizer, metrics=["mae"], seed=1, **{"input_shape": 5, **options})
+
+
+def bits(net):
+    """All that training changes, but for slots that nothing has been written to."""
+    state = net._state
+    if state is None:
+        return bits(network(net.optimizer.name))
+    slots = tuple((name, slot.tobytes()) for name, slot in sorted(state.memory.slots.items()) if slot.any())
+    return state.steps, state.epochs, net.params.tobytes(), state.memory.state.tobytes(), slots
+
+
+# ---- at every place ---------------------------------------------------------------------------------------------
+
+
+class Strike:
+    """A profile function that raises KeyboardInterrupt at the k-th place."""
+
+    def __init__(self, k):
+        self.k, self.seen, self.where = k, 0, ""
+
+    def __call__(self, frame, event, arg):
+        code = frame.f_code
+        if event not in ("call", "c_return") or not code.co_filename.startswith(PACKAGE) or code.co_name == "<genexpr>":
+            return  # a generator that is closed is called once more, which no signal could interrupt
+        self.seen += 1
+        if self.seen == self.k:
+            sys.setprofile(None)
+            after = f" after {arg.__name__}" if event == "c_return" else ""
+            self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} {frame.f_code.co_name}{after}"
+            raise KeyboardInterrupt
+
+
+def struck(call, net, k):
+    """(the Strike, whether it ended the call) of a call that is interrupted at the k-th place."""
+    strike = Strike(k)
+    sys.setprofile(strike)
+    try:
+        call(net)
+    except KeyboardInterrupt:
+        return strike, True
+    finally:
+        sys.setprofile(None)
+    return strike, False
+
+
+def fit(net, epochs=EPOCHS):
+    net.fit(X, Y, epochs=epochs, batch_size=24, validation_data=(X[:4], Y[:4]), verbose=0)
+
+
+def fit_batches(net, epochs=EPOCHS):
+    net.fit(lambda: iter([(X, Y)]), epochs=epochs, verbose=0)
+
+
+def set_weights(net, times=1):
+    net.set_weights({name: np.ones_like(weight) for name, weight in net.get_weights().items()})
+
+
+def search(net, times=1):
+    before = bits(net)
+    net.lr_find(X, Y, steps=4)
+    assert bits(net) == before
+
+
+# What makes a network; a call on it that makes up to so many steps; the most steps.
+CALLS = {
+    "fit": (network, fit, EPOCHS),
+    "first fit": (lambda: network(input_shape=None), fit, EPOCHS),
+    "fit on batches": (network, fit_batches, EPOCHS),
+    "LBFGS": (lambda: network(fnn.LBFGS()), fit, EPOCHS),
+    "LevenbergMarquardt": (lambda: network(fnn.LevenbergMarquardt()), fit, EPOCHS),
+    "CoordinateSearch": (lambda: network(fnn.CoordinateSearch(0.1)), fit, 1),
+    "lr_find": (network, search, 1),
+    "train_on_batch": (network, lambda net, times=1: net.train_on_batch(X, Y), 1),
+    "loss_and_gradients": (network, lambda net, times=1: net.loss_and_gradients(X, Y), 1),
+    "evaluate": (network, lambda net, times=1: net.evaluate(X, Y), 1),
+    "predict": (network, lambda net, times=1: net.predict(X), 1),
+    "predict one": (network, lambda net, times=1: net.predict(X[:1]), 1),
+    "set_weights": (network, set_weights, 1),
+}
+
+
+def after(make, call, times):
+    """A network after so many steps of the call."""
+    net = make()
+    if times:
+        call(net, times)
+    return net
+
+
+def check_all_places(name, stride=1):
+    """Interrupts a call at every place, or every `stride`-th; the number of places that were tried."""
+    make, call, most = CALLS[name]
+    steps = {bits(after(make, call, times)): times for times in range(most + 1)}
+    k, tried, bad = 1, 0, []
+    while True:
+        net = make()
+        strike, ended = struck(lambda net: call(net, most), net, k)
+        if not strike.where:
+            break
+        problem = "" if ended else "the interrupt was lost"
+        if bits(net) not in steps:
+            problem = f"left after {net._state.steps} steps and {net._state.epochs} epochs with other bits"
+        problem = problem or future(net, after(make, call, steps[bits(net)]))
+        if problem:
+            bad.append(f"{strike.where}: {problem}")
+        k, tried = k + stride, tried + 1
+    assert not bad, f"{len(bad)} of {tried} places, such as\n" + "\n".join(dict.fromkeys(bad))
+    return tried
+
+
+def future(net, twin):
+    """What is wrong with how an interrupted network goes on, compared with one that was not; "" if nothing."""
+    fit(twin, 1)
+    try:
+        fit(net, 1)
+    except RuntimeError as error:
+        return f"of no more use: {error}"
+    same = bits(net) == bits(twin) and np.array_equal(net.predict(X), twin.predict(X))
+    return "" if same else "goes on to other bits"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_interrupted_at_every_place(name):
+    assert check_all_places(name, stride=STRIDE) > 5
+
+
+# ---- at random moments of long calls -----------------------------------------------------------------------------
+
+
+LIMIT = 0.1  # seconds
+BIG = rng.standard_normal((200_000, 20)).astype("float32")
+
+
+def endless(seed):
+    """(network, call that goes on for long, what to compare with) for a seed."""
+    kind = seed % 4
+    if kind == 0:
+        net = fnn.Network([fnn.Dense(64, "relu"), fnn.Dropout(0.2), fnn.Dense(2)], input_shape=20, seed=seed)
+        return net, lambda: net.fit(BIG[:5000], BIG[:5000, :2], epochs=10**6, verbose=0)
+    if kind == 1:
+        net = fnn.Network([fnn.Dense(200, "tanh"), fnn.Dense(2)], input_shape=20, seed=seed)
+        return net, lambda: [net.predict(BIG) for _ in range(1000)]
+    if kind == 2:
+        net = fnn.Network([fnn.Dense(64, "relu"), fnn.Dense(2)], input_shape=20, seed=seed)
+        return net, lambda: net.lr_find(BIG[:5000], BIG[:5000, :2], start=1e-9, end=1e-8, steps=10**6)
+    net = fnn.Network([fnn.Dense(64, "tanh"), fnn.Dense(2)], input_shape=20, seed=seed,
+                      optimizer=fnn.LBFGS(tolerance_change=0, tolerance_grad=0))  # fmt: skip
+    return net, lambda: net.fit(BIG[:20_000], BIG[:20_000, :2], epochs=10**6, batch_size=1000, verbose=0)
+
+
+def interrupted(seed):
+    """Interrupts a long call at a random moment; the seconds from the signal to its end."""
+    net, call = endless(seed)
+    before, sent = net.params.copy(), []
+
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(float(np.random.default_rng(seed).uniform(0.02, 0.2)), send)
+    timer.start()
+    try:
+        call()
+        raise AssertionError("the call ended by itself")
+    except KeyboardInterrupt:
+        seconds = time.perf_counter() - sent[0]
+    finally:
+        timer.cancel()
+    check_after(net, before, seed % 4 in (1, 2))
+    return seconds
+
+
+def check_after(net, before, untouched):
+    """The network predicts, and trains on exactly as its saved copy does, which knows of no interrupt."""
+    assert np.array_equal(net.params, before) or not untouched
+    twin = pickle.loads(pickle.dumps(net))
+    for one in (net, twin):
+        one.fit(BIG[:500], BIG[:500, :2], epochs=2, verbose=0)
+    assert np.isfinite(net.params).all() and net.params.tobytes() == twin.params.tobytes()
+
+
+def test_interrupted_at_random_moments():
+    """The best of each kind counts here: on a busy machine another process may have the CPU."""
+    delays = [interrupted(seed) for seed in range(12)]
+    assert max(min(delays[kind::4]) for kind in range(4)) < LIMIT
+
+
+def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    delays = []
+    begin = time.perf_counter()
+    for name in CALLS:
+        print(f"{name}: {check_all_places(name)} places", flush=True)
+    print(f"{time.perf_counter() - begin:.0f} s")
+    command.main(__doc__, lambda seed: delays.append(interrupted(seed)), count=500, end=lambda: report(delays))
+
+
+def report(delays):
+    for kind, name in enumerate(("fit", "predict", "lr_find", "LBFGS")):
+        some = np.array(delays[kind::4]) * 1e3
+        print(f"{name}: median {np.median(some):.0f} ms, 99th percentile {np.percentile(some, 99):.0f} ms, "
+              f"longest {some.max():.0f} ms")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
