@@ -41,7 +41,7 @@ def linear_derivative(x):
 
 
 def relu(x):
-    return np.where(x > 0, x, 0.0)
+    return np.maximum(x, 0.0)  # NaN stays NaN
 
 
 def relu_derivative(x):
@@ -106,7 +106,7 @@ exponential_derivative = exponential
 
 
 def silu(x):
-    return x * sigmoid(x)
+    return np.where(x == -np.inf, -0.0, x * sigmoid(x))  # the limit
 
 
 def silu_derivative(x):
@@ -114,7 +114,7 @@ def silu_derivative(x):
 
 
 def gelu(x):
-    return x * 0.5 * (1.0 + _erf(x / math.sqrt(2.0)))
+    return np.where(x == -np.inf, -0.0, x * 0.5 * (1.0 + _erf(x / math.sqrt(2.0))))  # the limit
 
 
 def gelu_derivative(x):

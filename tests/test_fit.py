@@ -423,6 +423,7 @@ def interrupted(net, *args, **options):
     return time.perf_counter() - sent[0]
 
 
+@pytest.mark.usefixtures("interrupts")
 @pytest.mark.parametrize("options", [{}, {"validation_split": 0.2}, {"batch_size": 1}], ids=str)
 def test_an_interrupt_returns_at_once_and_keeps_the_last_step(options):
     net, twin = network(), network()
@@ -439,6 +440,7 @@ def test_an_interrupt_returns_at_once_and_keeps_the_last_step(options):
     assert net._state.steps > steps
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupted_network_goes_on_exactly_as_if_it_had_not_been():
     net, twin = network(), network()
     interrupted(net, X, Y, epochs=10**9, shuffle=False)

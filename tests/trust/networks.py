@@ -11,8 +11,8 @@ import numpy as np
 
 import fastnn as fnn
 
-SMOOTH = ("linear", "elu", "sigmoid", "tanh", "softplus", "silu", "gelu", "selu")
-KINKED = ("relu", "leaky_relu")
+SMOOTH = ("linear", "elu", "sigmoid", "tanh", "softplus", "silu", "gelu")
+KINKED = ("relu", "leaky_relu", "selu")
 MOST_ELEMENTS = 160  # of a sample between two layers, times `size`
 OPTIMIZERS = (
     lambda: fnn.SGD(0.01), lambda: fnn.SGD(0.01, 0.9, nesterov=True), lambda: fnn.Adam(0.003, clip_norm=1.0),

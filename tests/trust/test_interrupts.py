@@ -28,12 +28,7 @@ rng = np.random.default_rng(0)
 X, Y = rng.standard_normal((24, 5)).astype("float32"), rng.standard_normal((24, 2)).astype("float32")
 
 
-@pytest.fixture(autouse=True)
-def interrupts():
-    """Python's own handler, whatever the shell said: one that runs tests in the background has SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+pytestmark = pytest.mark.usefixtures("interrupts")
 
 
 def network(optimizer="adam", **options):

@@ -14,7 +14,7 @@ import pytest
 from fastnn.layers import Layer
 
 BOUND = 1e-5
-STEPS = (1e-4, 1e-5, 1e-6)  # a kink (relu, a maximum) that lies within one of them is outside of the next
+STEPS = (1e-4, 1e-5, 1e-6, 1e-7)  # a kink (relu, a maximum) that lies within one of them is outside of the next
 
 
 def check(seed):
