@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import signal
 import stat
 import subprocess
@@ -119,6 +120,30 @@ fnn.Network([fnn.Dense(300)], input_shape=300).save(sys.argv[1])
     done = subprocess.run([sys.executable, "-c", code, folder / "model"], capture_output=True, text=True)
     assert "OSError: [Errno 27] not saved, what was there is unchanged: File too large" in done.stderr
     assert (folder / "model").read_bytes() == content and os.listdir(folder) == ["model"]
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of half a megabyte, where the system allows to mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", disk]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("may not mount a file system")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_file_system_that_is_full(small_disk):
+    models.sequence(seed=7).save(small_disk / "model")
+    content = (small_disk / "model").read_bytes()
+    for _ in range(3):  # nothing is left that would make the next one fail earlier
+        with pytest.raises(OSError, match="what was there is unchanged") as caught:
+            fnn.Network([fnn.Dense(400)], input_shape=400).save(small_disk / "model")
+        assert caught.value.errno == errno.ENOSPC
+        assert (small_disk / "model").read_bytes() == content and os.listdir(small_disk) == ["model"]
+    fnn.Network([fnn.Dense(250)], input_shape=250).save(small_disk / "model")
+    assert fnn.load(small_disk / "model").params.size == 250 * 251
 
 
 def as_another_user(code, *arguments):

@@ -268,7 +268,7 @@ class _Drawing:
         return stem.after(layer, (*sizes, stem.shape[-1]))
 
     def window(self, sizes, dilated):
-        """(sizes after a sliding window, its options) by the formulas of the textbooks, or None where it is too large."""
+        """(sizes after a sliding window, its options) by the textbooks' formulas, or None where it is too large."""
         draw_each = [self.between(1, 3) for _ in sizes], [self.between(1, 2) for _ in sizes]
         kernel, stride = (values if self.chance(0.5) else [values[0]] * len(sizes) for values in draw_each)
         dilation = [self.between(1, 2) if dilated else 1] * len(sizes)
@@ -296,9 +296,7 @@ class _Drawing:
     def flat(self, stem):
         """One row of features, whatever came before."""
         while len(stem.shape) > 1:
-            if stem.mask is not None:
-                stem = self.pooled_whole(stem)
-            elif self.chance(0.3) and len(stem.shape) < 4:
+            if stem.mask is not None or (len(stem.shape) < 4 and self.chance(0.3)):
                 stem = self.pooled_whole(stem)
             else:
                 stem = stem.after(fnn.Flatten(), (int(np.prod(stem.shape)),))

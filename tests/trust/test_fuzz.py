@@ -8,6 +8,7 @@ was, to the bit. Configurations are those of random networks, changed in a few p
 
 import random
 import time
+from functools import partial
 
 import command
 import networks
@@ -19,9 +20,10 @@ from fastnn.layers import Layer
 ERRORS = (ValueError, TypeError, MemoryError)
 SECONDS = 1.0
 VALUES = (
-    0, 1, 2, 3, 7, -1, 64, 2**31, 2**62, 2**63, 10**400, True, False, None, 0.5, -0.5, 1.0, 1e308, 5e-324, float("nan"),
-    float("inf"), "", "relu", "same", "zeros", "x", b"relu", (), (2, 2), (2, 2, 2), (1, -1), [3], [0, 1], {}, [[]], 1j,
-    np.float32(2), np.int8(2), np.array(2), np.array([2, 3]), np.zeros((2, 2)), (np.sin, np.cos), np.sin, object(),
+    0, 1, 2, 3, 7, -1, 64, 2**31, 2**62, 2**63, 10**400, True, False, None, 0.5, -0.5, 1.0, 1e308, 5e-324,
+    float("nan"), float("inf"), "", "relu", "same", "zeros", "x", b"relu", (), (2, 2), (2, 2, 2), (1, -1), [3], [0, 1],
+    {}, [[]], 1j, np.float32(2), np.int8(2), np.array(2), np.array([2, 3]), np.zeros((2, 2)), (np.sin, np.cos), np.sin,
+    object(),
 )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ DTYPES = ("f2", "f4", "f8", ">f4", ">f8", "g", "i1", "u1", "i2", ">i4", "i8", "u
 
 
 def odd_array(rng, shape):
-    """An array near `shape`: of any dtype, order, strides, flags, class; or something else that may be taken for one."""
+    """An array near `shape`: of any dtype, order, strides, flags, class; or something that may be taken for one."""
     shape = [*shape]
     for _ in range(rng.choice([0, 0, 0, 1, 2])):
         at = rng.randrange(len(shape)) if shape else 0
@@ -92,9 +94,7 @@ def odd_array(rng, shape):
     if rng.random() < 0.1 and array.size and array.dtype.kind == "f":
         array = array.copy()
         array.flat[rng.randrange(array.size)] = rng.choice([np.nan, np.inf, -np.inf, 3e38, 1e-45, -0.0])
-    return rng.choice([lambda a: a, lambda a: a, lambda a: a, lambda a: a.tolist(), memoryview_of, unpacked(list), unpacked(tuple),
-                       unpacked(iter),
-                       np.ma.masked_array, lambda a: [a]])(array)  # fmt: skip
+    return rng.choice(FORMS)(array)
 
 
 def unpacked(kind):
@@ -107,6 +107,12 @@ def memoryview_of(array):
         return memoryview(array)
     except (ValueError, BufferError):
         return array
+
+
+FORMS = (
+    *[lambda array: array] * 3, lambda array: array.tolist(), lambda array: [array], memoryview_of, unpacked(list),
+    unpacked(tuple), unpacked(iter), np.ma.masked_array,
+)  # fmt: skip
 
 
 def dressed(rng, array):
@@ -139,6 +145,18 @@ def whole(array, dtype):
     return np.array(array, dtype, order="C")
 
 
+CALLS = (
+    lambda net, X, y, weights, good, out: net.predict(X),
+    lambda net, X, y, weights, good, out: net.predict(X, batch_size=3),
+    lambda net, X, y, weights, good, out: net.predict(good, out=out),
+    lambda net, X, y, weights, good, out: net.predictor()(X),
+    lambda net, X, y, weights, good, out: net.evaluate(X, y, sample_weight=weights),
+    lambda net, X, y, weights, good, out: net.loss_and_gradients(X, y),
+    lambda net, X, y, weights, good, out: net.train_on_batch(X, y),
+    lambda net, X, y, weights, good, out: net.fit(X, y, sample_weight=weights, verbose=0),
+)
+
+
 def arrays(seed):
     """One network, many odd arrays in each of its calls."""
     rng = random.Random(seed)
@@ -151,14 +169,9 @@ def arrays(seed):
         X, y = (part[0] if len(part) == 1 else part for part in (X, y))
         weights = odd_array(rng, (len(xs[0]),)) if rng.random() < 0.3 else None
         before, steps = net.params.tobytes(), net._state.steps
-        call = rng.choice([
-            lambda: net.predict(X), lambda: net.predict(X, batch_size=3), lambda: net.evaluate(X, y, sample_weight=weights),
-            lambda: net.loss_and_gradients(X, y), lambda: net.predict(drawn.X, out=odd_array(rng, ys[0].shape)),
-            lambda: net.predictor()(X), lambda: net.fit(X, y, sample_weight=weights, verbose=0),
-            lambda: net.train_on_batch(X, y),
-        ])  # fmt: skip
+        out = odd_array(rng, ys[0].shape)
         with np.errstate(all="ignore"):
-            timed(call)
+            timed(partial(rng.choice(CALLS), net, X, y, weights, drawn.X, out))
         assert net._state.steps > steps or net.params.tobytes() == before, "a refused call changed the network"
     same_as_plain(rng, net, xs)
 

@@ -1,4 +1,4 @@
-"""What fastnn leaves as it was: signal handlers, warnings filters, random state, environment, floating-point mode, threads.
+"""What fastnn leaves as it was: signal handlers, warnings, random state, environment, floating-point mode, threads.
 
 Import starts no thread; calls change nothing of the process but its worker threads, which belong to the pool, do not
 grow from call to call, and sleep while nobody calls.
@@ -88,8 +88,9 @@ def test_import_leaves_the_process_as_it_was():
 import json, os, signal, sys, threading, warnings, numpy as np
 def state():
     tasks = len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else threading.active_count()
-    return [tasks, [repr(signal.getsignal(n)) for n in sorted(signal.valid_signals())], [repr(f) for f in warnings.filters],
-            repr(np.random.get_state()), dict(os.environ), np.geterr(), sys.getswitchinterval(), os.getcwd()]
+    handlers = [repr(signal.getsignal(number)) for number in sorted(signal.valid_signals())]
+    return [tasks, handlers, [repr(f) for f in warnings.filters], repr(np.random.get_state()),
+            dict(os.environ), np.geterr(), sys.getswitchinterval(), os.getcwd()]
 before = state()
 import fastnn as fnn
 after = state()

@@ -1,6 +1,6 @@
 """Forks and other ways to make processes, at bad moments: no hang, no wrong number.
 
-    python tests/trust/test_processes.py --count 25          (rounds of 8 children)
+python tests/trust/test_processes.py --count 25          (rounds of 8 children)
 """
 
 import hashlib

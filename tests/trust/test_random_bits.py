@@ -49,7 +49,9 @@ def check(seed):
 
 def on_target(target, *arguments):
     """The exit status of this file as a command, in a process on that target."""
-    return subprocess.run([sys.executable, __file__, *arguments], env={**os.environ, "FASTNN_TARGET": target}).returncode
+    return subprocess.run(
+        [sys.executable, __file__, *arguments], env={**os.environ, "FASTNN_TARGET": target}
+    ).returncode
 
 
 @pytest.mark.parametrize("target", binding.targets())

@@ -1,9 +1,9 @@
-"""Nonsense wherever a size is taken: 0, -1, True, 1.5, NaN, text, 2^31 +- 1, 2^62 and beyond give an error or a network.
+"""Nonsense wherever a size is taken: 0, -1, True, 1.5, NaN, text, 2^31 +- 1, 2^62 give an error or a network.
 
-Which arguments are sizes is read off the signatures, so that a new layer is covered by its row in tests/cases.py, and a
-new optimizer, schedule, metric or callback by being public. The errors are ValueError (ShapeError among them), TypeError
-or MemoryError, at once, with the argument's name where it is the constructor that refuses; nothing is allocated for a
-size that no memory holds. Runs in a process of its own, whose memory is limited.
+Which arguments are sizes is read off the signatures, so that a new layer is covered by its row in tests/cases.py, a
+new optimizer, schedule, metric or callback by being public. The errors are ValueError (ShapeError among them),
+TypeError or MemoryError, at once and with a text; nothing is allocated for a size that no memory holds. Runs in a
+process of its own, whose memory is limited.
 """
 
 import inspect
@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +51,12 @@ class Check:
         self.calls, self.bad = 0, []
 
     def refuses(self, what, name, value, call):
-        """The call with the value gives its result, or an error that is allowed; then None."""
+        """What `call(name=value)` gives, or None for an error that is allowed."""
         self.calls += 1
         label = f"{what}({name}={str(value)[:30]})"
         begin = time.perf_counter()
         try:
-            result = call()
+            result = call(**{name: value})
         except REFUSALS as error:
             if not str(error) or len(str(error)) > 500:
                 self.bad.append(f"{label}: {type(error).__name__} says {str(error)[:60]!r}")
@@ -84,9 +85,8 @@ def check_layers(check):
         bound = signature.bind(*case.arguments, **case.options).arguments
         for name, optional in sizes_in(signature):
             for value in values(optional):
-                made = check.refuses(
-                    layer.__name__, name, value, lambda bound=bound, name=name, value=value: layer(**bound | {name: value})
-                )
+                rest = {other: given for other, given in bound.items() if other != name}
+                made = check.refuses(layer.__name__, name, value, partial(layer, **rest))
                 if made is not None:
                     use(check, case, made, name, value)
 
@@ -94,7 +94,7 @@ def check_layers(check):
 def use(check, case, layer, name, value):
     """A layer that took the value, in a network that predicts and trains."""
 
-    def run():
+    def run(**_):
         changed = type(case)(lambda: layer, shape=case.shape, tokens=case.tokens and getattr(layer, "tokens", 0))
         net = changed.network("float32")
         X, y = changed.data(3, "float32")
@@ -106,7 +106,16 @@ def use(check, case, layer, name, value):
 
 def check_parts(check):
     """Constructors of everything else that is public, and functions."""
-    places = [fnn, fnn.optimizers, fnn.schedules, fnn.metrics, fnn.losses, fnn.initializers, fnn.callbacks, fnn.datasets]
+    places = [
+        fnn,
+        fnn.optimizers,
+        fnn.schedules,
+        fnn.metrics,
+        fnn.losses,
+        fnn.initializers,
+        fnn.callbacks,
+        fnn.datasets,
+    ]
     public = [thing for place in places for name, thing in vars(place).items() if not name.startswith("_")]
     parts = {part for part in public if inspect.isfunction(part) or inspect.isclass(part)}
     for part in sorted(parts, key=repr):
@@ -121,7 +130,8 @@ def check_parts(check):
         }  # fmt: skip
         for name, optional in sizes_in(signature):
             for value in values(optional):
-                check.refuses(part.__name__, name, value, lambda name=name, value=value: part(**required | {name: value}))
+                rest = {other: given for other, given in required.items() if other != name}
+                check.refuses(part.__name__, name, value, partial(part, **rest))
 
 
 def check_calls(check):
@@ -136,20 +146,16 @@ def check_calls(check):
                 # a pass over billions of epochs is not nonsense, only long
                 if name in ("epochs", "steps") and not isinstance(value, bool) and value in NUMBERS[2:11]:
                     continue
-                call = getattr(net, method)
-                done = check.refuses(
-                    method, name, value, lambda call=call, name=name, value=value: call(*needs[method], **{name: value})
-                )
+                done = check.refuses(method, name, value, partial(getattr(net, method), *needs[method]))
                 if done is None and net.params.tobytes() != before:
                     check.bad.append(f"{method}({name}={str(value)[:30]}) was refused and changed the network")
     for value in (*NEVER, *NUMBERS[:2], *NUMBERS[10:]):
         for method in ("fit", "predict"):
-            call = getattr(net, method)
-            check.refuses(method, "threads", value, lambda call=call, value=value: call(*needs[method], threads=value))
+            check.refuses(method, "threads", value, partial(getattr(net, method), *needs[method]))
     for make in (fnn.Input, lambda shape: fnn.Network([fnn.Dense(1)], input_shape=shape, seed=0)):
         for value in values(False):
             for shape in (value, (value,), (2, value), (value, value, value)):
-                check.refuses("shape", "shape", shape, lambda make=make, shape=shape: make(shape))
+                check.refuses("input", "shape", shape, make)
 
 
 def main():

@@ -1,9 +1,10 @@
 """Millions of calls: resident memory, threads and descriptors stay flat.
 
-    python tests/trust/test_soak.py --count 1000000          (predictions; and a hundredth as many fits, saves and loads)
+python tests/trust/test_soak.py --count 1000000          (predictions; and a hundredth as many fits, saves and loads)
 """
 
 import argparse
+import contextlib
 import gc
 import os
 import sys
@@ -41,10 +42,8 @@ def predictions(net, count, folder):
         net.predict(X[: 1 + i % 64])
         if i % 100 == 0:
             net.predict(X, batch_size=1 + i % 50, threads=1 + i % 2)
-            try:
+            with contextlib.suppress(ValueError):
                 net.predict(X[:, :3])
-            except ValueError:
-                pass
 
 
 def fits(net, count, folder):
@@ -92,6 +91,8 @@ if __name__ == "__main__":
     count, failed = parser.parse_args().count, False
     for work in WORKS:
         memory, threads, descriptors = soak(work, count, lambda text: print(text, flush=True))
-        print(f"{work.__name__}: {memory / 1024:+.0f} KB, {threads:+d} threads, {descriptors:+d} descriptors", flush=True)
+        print(
+            f"{work.__name__}: {memory / 1024:+.0f} KB, {threads:+d} threads, {descriptors:+d} descriptors", flush=True
+        )
         failed |= memory > GROWTH or threads > 0 or descriptors > 0
     sys.exit(failed)

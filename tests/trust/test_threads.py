@@ -1,6 +1,6 @@
-"""Threads of Python on shared networks and on their own, with the interpreter changing threads at every turn: the same bits.
+"""Threads of Python on shared networks and their own, the interpreter changing threads at every turn: the same bits.
 
-    python tests/trust/test_threads.py --count 1000
+python tests/trust/test_threads.py --count 1000
 """
 
 import contextlib
