@@ -757,8 +757,13 @@ class Network:
         if missing:
             raise ValueError(f"set_weights: missing {', '.join(missing)}")
         checked = {name: weight(mapping[name], view.shape, self.dtype, name=name) for name, view in views.items()}
-        for name, array in checked.items():
-            views[name][...] = array
+        before = self._snapshot()
+        try:
+            for name, array in checked.items():
+                views[name][...] = array
+        except BaseException:  # Ctrl-C between two of them
+            self._restore(before)
+            raise
 
     def _snapshot(self) -> tuple:
         """Copies of all that get_weights shows."""

@@ -160,6 +160,37 @@ def test_interrupted_at_every_place(name):
     assert check_all_places(name, stride=STRIDE) > 5
 
 
+def test_set_weights_interrupted_between_two_of_them():
+    """The interpreter looks for signals as a loop turns, too, where the profile function is not called."""
+    net, lines = network(), 0
+    allowed = {bits(net), bits(after(network, set_weights, 1))}
+    while True:
+        left = lines
+
+        def trace(frame, event, arg):
+            nonlocal left
+            if frame.f_code.co_name != "set_weights":
+                return None
+            left -= event == "line"
+            if left < 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return trace
+
+        net = network()
+        weights = {name: np.ones_like(weight) for name, weight in net.get_weights().items()}
+        sys.settrace(trace)
+        try:
+            net.set_weights(weights)
+            break
+        except KeyboardInterrupt:
+            assert bits(net) in allowed
+        finally:
+            sys.settrace(None)
+        lines += 1
+    assert lines > 2 * len(weights)
+
+
 # ---- at random moments of long calls -----------------------------------------------------------------------------
 
 
