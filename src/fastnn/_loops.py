@@ -162,14 +162,14 @@ class SolverLoop(Loop):
 
     def run(self, first, count):
         """One epoch of the solver."""
-        params = self.state.memory.params
-        before = params.copy()
+        problem = self.problem
+        problem.keep()
         try:
-            loss, converged = self.optimizer.epoch(self.problem)
+            loss, converged = self.optimizer.epoch(problem)
             if self.network.metrics:  # the last weights that were tried need not be those that were kept
-                self.problem.loss()
-        except BaseException:  # Ctrl-C: the step was not completed, and what was only tried is not kept
-            params[:] = before
+                problem.loss()
+        except BaseException:  # Ctrl-C: what was only tried does not stay
+            problem.params[:] = problem.kept
             raise
         self.state.steps, self.state.epochs = self.state.steps + 1, self.state.epochs + 1
         if not math.isfinite(loss):

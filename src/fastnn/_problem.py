@@ -48,6 +48,7 @@ class Problem:
         self.losses, self.state, self.samples, self.program = losses, state, samples, program
         self.batch, self.threads = batch, threads
         self.params, self.memory = state.memory.params, {}
+        self.kept = self.params.copy()
         params = state.graph.params.values()
         frozen = [param for param, factor in zip(params, state.factors(), strict=True) if not factor]
         free = np.ones(self.params.size, dtype=bool)
@@ -74,6 +75,10 @@ class Problem:
     def set(self, values):
         """Sets the free parameters."""
         self.params[self._index] = values
+
+    def keep(self):
+        """The present parameters are those that stay if the step is not completed."""
+        self.kept[:] = self.params
 
     def loss(self) -> float:
         """Mean loss over all samples at the present parameters, penalties included."""

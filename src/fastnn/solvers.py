@@ -73,6 +73,7 @@ class CoordinateSearch(Solver):
                 loss = problem.loss()
                 if loss < best:
                     best, moved = loss, True
+                    problem.keep()
                     break
                 weights[i] = start
         return best, not moved

@@ -7,6 +7,7 @@ every place where the interpreter looks for signals: at the start of each functi
 a built-in one.
 """
 
+import contextlib
 import os
 import pickle
 import signal
@@ -20,6 +21,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn._problem import Problem
 
 PACKAGE = str(Path(fnn.__file__).parent)
 EPOCHS = 2
@@ -104,7 +106,7 @@ CALLS = {
     "fit on batches": (network, fit_batches, EPOCHS),
     "LBFGS": (lambda: network(fnn.LBFGS()), fit, EPOCHS),
     "LevenbergMarquardt": (lambda: network(fnn.LevenbergMarquardt()), fit, EPOCHS),
-    "CoordinateSearch": (lambda: network(fnn.CoordinateSearch(0.1)), fit, 1),
+    "CoordinateSearch": (lambda: network(fnn.CoordinateSearch(0.1)), fit, 1),  # and each weight that it improved
     "lr_find": (network, search, 1),
     "train_on_batch": (network, lambda net, times=1: net.train_on_batch(X, Y), 1),
     "loss_and_gradients": (network, lambda net, times=1: net.loss_and_gradients(X, Y), 1),
@@ -113,6 +115,23 @@ CALLS = {
     "predict one": (network, lambda net, times=1: net.predict(X[:1]), 1),
     "set_weights": (network, set_weights, 1),
 }
+
+
+@contextlib.contextmanager
+def improvements():
+    """Collects the states in the midst of a step that a solver keeps, as {bits: None}."""
+    keep, found = Problem.keep, {}
+
+    def kept(problem):
+        keep(problem)
+        state = problem.state
+        found[(state.steps, state.epochs, problem.params.tobytes(), state.memory.state.tobytes(), ())] = None
+
+    Problem.keep = kept
+    try:
+        yield found
+    finally:
+        Problem.keep = keep
 
 
 def after(make, call, times):
@@ -126,7 +145,8 @@ def after(make, call, times):
 def check_all_places(name, stride=1):
     """Interrupts a call at every place, or every `stride`-th; the number of places that were tried."""
     make, call, most = CALLS[name]
-    steps = {bits(after(make, call, times)): times for times in range(most + 1)}
+    with improvements() as steps:
+        steps |= {bits(after(make, call, times)): times for times in range(most + 1)}
     k, tried, bad = 1, 0, []
     while True:
         net = make()
@@ -136,7 +156,9 @@ def check_all_places(name, stride=1):
         problem = "" if ended else "the interrupt was lost"
         if bits(net) not in steps:
             problem = f"left after {net._state.steps} steps and {net._state.epochs} epochs with other bits"
-        problem = problem or future(net, after(make, call, steps[bits(net)]))
+        times = steps.get(bits(net))
+        twin = pickle.loads(pickle.dumps(net)) if times is None else after(make, call, times)
+        problem = problem or future(net, twin)
         if problem:
             bad.append(f"{strike.where}: {problem}")
         k, tried = k + stride, tried + 1

@@ -48,7 +48,7 @@ def predictions(net, count, folder):
 
 def fits(net, count, folder):
     for i in range(count // 100):
-        net.fit(X, Y, batch_size=1 + 2 * (i % 16), validation_split=0.25, verbose=0)
+        net.fit(X, Y, batch_size=(2, 3, 4, 6, 8, 12, 16, 24)[i % 8], validation_split=0.25, verbose=0)
         if i % 10 == 0:
             network().fit(X, Y, verbose=0)
 
