@@ -276,10 +276,15 @@ def test_interrupted_at_random_moments():
 
 def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    delays: list[tuple[float, float]] = []
+    delays = []
+    command.main(__doc__, lambda seed: delays.append(interrupted(seed)), count=500, end=lambda: finish(delays))
+
+
+def finish(delays):
+    """The figures of the random moments, and then every place of every call."""
+    report(delays)
     for name in CALLS:
         print(f"{name}: {check_all_places(name)} places", flush=True)
-    command.main(__doc__, lambda seed: delays.append(interrupted(seed)), count=500, end=lambda: report(delays))
 
 
 def report(delays):
