@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
+from fastnn import _programs
 
 CHILDREN, SECONDS = 8, 120
 X = np.random.default_rng(0).standard_normal((300, 128)).astype("float32")
@@ -130,7 +131,24 @@ def during_a_fit(seed=0):
     assert said == [expected + own + "this network is in training"] * CHILDREN
 
 
-WAYS = (warm_pool, from_a_thread, during_a_fit)
+def with_a_lock_held(seed=0):
+    """A thread is in the lists of programs as the process forks; the child has no such thread that would let go."""
+    net, expected, inside = network(3), trained(seed), threading.Event()
+    own = predicted(net)
+
+    def hold():
+        with _programs._lock:
+            inside.set()
+            time.sleep(0.2)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    inside.wait(SECONDS)
+    assert collected([forked(lambda: trained(seed) + predicted(net))]) == [expected + own]
+    holder.join(SECONDS)
+
+
+WAYS = (warm_pool, from_a_thread, during_a_fit, with_a_lock_held)
 
 
 @needs_fork
