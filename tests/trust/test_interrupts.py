@@ -147,6 +147,8 @@ def check_all_places(name, stride=1):
     make, call, most = CALLS[name]
     with improvements() as steps:
         steps |= {bits(after(make, call, times)): times for times in range(most + 1)}
+    if call is fit_batches:  # whose epoch is over when the iterator says so, some time after its last step
+        steps |= {(done, epochs - 1, *rest): None for done, epochs, *rest in steps if done}
     k, tried, bad = 1, 0, []
     while True:
         net = make()
