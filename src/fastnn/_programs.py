@@ -5,12 +5,12 @@ arrays that users pass, nor of epochs.
 """
 
 import os
-from threading import RLock
 
 from . import _adapt, _compile
 from ._core import binding
 from ._data import positive_int
 from ._graph import Value
+from ._locks import brief
 from ._rule import Rule
 from ._vectors import Memory
 from .layers.base import Layer
@@ -20,12 +20,6 @@ PREDICT_BYTES = 256 * 1024  # of activations in a prediction batch: they stay in
 MOST_THREADS = 1024
 RELEASE_WORK = 100_000  # multiply-adds, a few microseconds: below, giving up the GIL costs more than it gives others
 PARALLEL_WORK = 1_000_000  # multiply-adds that are worth another thread: about 20 us, several times the pool's wake-up
-
-# Of every network's lists of programs and graphs, held for a moment. One for all, so that a fork can wait until nobody
-# has it: a child in which a thread that is gone holds it would wait forever.
-_lock = RLock()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 class State:
@@ -58,7 +52,7 @@ class State:
         graph = self._graphs.get(key)
         if graph is None:
             graph = self.structure.plan(shapes, padded, known=self.graph)
-            with _lock:
+            with brief:
                 while len(self._graphs) > KEPT:  # the first is the network's own
                     del self._graphs[list(self._graphs)[1]]
                 self._graphs[key] = graph
@@ -71,7 +65,7 @@ class State:
         self.forget_programs()
 
     def forget_programs(self):
-        with _lock:
+        with brief:
             self._generation += 1
             self._free.clear()
 
@@ -100,7 +94,7 @@ class State:
             self._generation, graph, mode, batch, kinds, targets, weighted, record, settings, keeps_gradients,
             accumulate, toward,
         )  # fmt: skip
-        with _lock:
+        with brief:
             compiled = next((self._free.pop(i)[1] for i, (known, _) in enumerate(self._free) if known == key), None)
         if compiled is None:
             compiled = self.compile(
@@ -112,7 +106,7 @@ class State:
     def give(self, taken):
         """Keeps a program for the next caller."""
         taken[1].release()
-        with _lock:
+        with brief:
             if taken[0][0] == self._generation:
                 self._free.append(taken)
                 del self._free[:-KEPT]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from threading import Lock
 
 import numpy as np
 
 from ._core import kernels
+from ._locks import brief
 from ._memory import ALIGNMENT
 
 STREAM_INIT = 1  # a namespace among the random streams of one seed; the engine's op.pxi has the others
@@ -16,7 +16,7 @@ STREAM_INIT = 1  # a namespace among the random streams of one seed; the engine'
 class Memory:
     """The flat vectors of a network: parameters, gradients, the optimizer's slots of the same layout; and state."""
 
-    __slots__ = ("graph", "dtype", "engine", "params", "slots", "state", "_grads", "_totals", "_lock")
+    __slots__ = ("graph", "dtype", "engine", "params", "slots", "state", "_grads", "_totals")
 
     def __init__(self, graph, dtype):
         self.graph, self.dtype = graph, dtype
@@ -24,7 +24,6 @@ class Memory:
         ensure_room(3 * graph.size * np.dtype(dtype).itemsize)  # parameters, gradients, at least one slot
         self.params = aligned_vector(graph.size, dtype)
         self._grads = None
-        self._lock = Lock()
         self.slots: dict[str, np.ndarray] = {}
         self.state = aligned_vector(graph.state_size, dtype)
         self._totals = None
@@ -38,7 +37,7 @@ class Memory:
     @property
     def grads(self):
         """Made when first needed: a network that only predicts has none."""
-        with self._lock:
+        with brief:
             if self._grads is None:
                 self._grads = aligned_vector(self.params.size, self.dtype)
         return self._grads

@@ -63,7 +63,7 @@ class _Drawing:
     def __init__(self, seed, size):
         self.rng, self.size, self.seed = np.random.default_rng(seed), size, seed
         self.rows = self.between(5, 12) * size * size
-        self.inputs, self.makers = [], []
+        self.inputs, self.makers, self.adapts = [], [], False
 
     # ---- choices -------------------------------------------------------------------------------------------------
 
@@ -89,7 +89,20 @@ class _Drawing:
         node = fnn.Input(shape)
         self.inputs.append(node)
         self.makers.append(lambda: self.rng.standard_normal((self.rows, *shape)))
-        return Stem(node, shape)
+        return self.learned_first(Stem(node, shape))
+
+    def learned_first(self, stem):
+        """Often the input itself, else what a layer makes of it that learns from the data before training."""
+        kind = self.between(0, 11)
+        if kind == 0:
+            self.adapts = True
+            indicator = self.chance(0.3)
+            layer = fnn.Standardize(missing=self.one_of("mean", 0.5), indicator=indicator)
+            return stem.after(layer, (*stem.shape[:-1], stem.shape[-1] * (2 if indicator else 1)))
+        if kind == 1:
+            column = self.between(0, stem.shape[-1] - 1)
+            return stem.after(fnn.OneHot(column, categories=[[0, 1, 3]]), (*stem.shape[:-1], stem.shape[-1] + 2))
+        return stem
 
     def tokens(self):
         count, steps = self.between(2, 12), self.between(1, 6)
@@ -340,7 +353,8 @@ class _Drawing:
         )  # fmt: skip
         network.params[:] += self.rng.uniform(-0.1, 0.1, network.params.shape)
         X, y = [make() for make in self.makers], [target() for _, _, target in heads]
-        return Drawn(network, X if len(X) > 1 else X[0], y if len(y) > 1 else y[0])
+        X, y = (part if len(part) > 1 else part[0] for part in (X, y))
+        return Drawn(network.adapt(X) if self.adapts else network, X, y)
 
 
 MOVES = (

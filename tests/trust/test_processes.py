@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import fastnn as fnn
-from fastnn import _programs
+from fastnn import _locks
 
 CHILDREN, SECONDS = 8, 120
 X = np.random.default_rng(0).standard_normal((300, 128)).astype("float32")
@@ -132,12 +132,12 @@ def during_a_fit(seed=0):
 
 
 def with_a_lock_held(seed=0):
-    """A thread is in the lists of programs as the process forks; the child has no such thread that would let go."""
+    """A thread holds what networks share as the process forks; the child has no such thread that would let go."""
     net, expected, inside = network(3), trained(seed), threading.Event()
     own = predicted(net)
 
     def hold():
-        with _programs._lock:
+        with _locks.brief:
             inside.set()
             time.sleep(0.2)
 
