@@ -176,6 +176,9 @@ class _Drawing:
     def dropped(self, stem):
         return stem.after(fnn.Dropout(0.3), stem.shape)
 
+    def ascending(self, stem):
+        return stem.after(fnn.Ascending(), stem.shape) if stem.shape[-1] > 1 and self.chance(0.3) else None
+
     def squared(self, stem):
         return stem.after(Square(), stem.shape) if stem.mask is None and self.chance(0.3) else None
 
@@ -359,6 +362,7 @@ class _Drawing:
 
 MOVES = (
     _Drawing.dense, _Drawing.dense, _Drawing.activated, _Drawing.normalized, _Drawing.dropped, _Drawing.squared,
+    _Drawing.ascending,
     _Drawing.reshaped, _Drawing.residual, _Drawing.shared, _Drawing.joined, _Drawing.recurrent, _Drawing.both_ways,
     _Drawing.attention, _Drawing.positioned, _Drawing.convolved, _Drawing.pooled, _Drawing.pooled_whole,
 )  # fmt: skip
