@@ -10,16 +10,17 @@ static const int64_t matrix_sizes[][2] = {{0, 3}, {1, 1}, {5, 1},  {33, 1}, {1, 
                                           {3, 65}, {1, 100}, {2, 130}, {70, 5}, {7, 200}};
 
 /* Buffers with their contents; the same for the same seed of the test numbers. */
-static void set_up(const test_case *c, problem *q, int side)
+static void set_up(const test_case *c, problem *q, int place)
 {
+    problem_begins();
     memset(q->length, 0, sizeof q->length);
     c->lengths(q);
     for (int i = 0; i < BUFFERS; i++) {
-        q->b[i] = guarded(i, (size_t)q->length[i] * sizeof(real), side);
+        q->b[i] = REALS(i, q->length[i], place);
         for (int64_t j = 0; j < q->length[i]; j++) q->b[i][j] = (real)uniform(-4, 4);
     }
-    q->index = guarded(BUFFERS, (size_t)q->rows * sizeof *q->index, side);
-    q->labels = guarded(BUFFERS + 1, (size_t)q->rows * sizeof *q->labels, side);
+    q->index = placed(BUFFERS, (size_t)q->rows * sizeof *q->index, sizeof *q->index, place);
+    q->labels = placed(BUFFERS + 1, (size_t)q->rows * sizeof *q->labels, sizeof *q->labels, place);
     for (int64_t i = 0; i < q->rows; i++) {
         q->index[i] = below(q->rows);
         q->labels[i] = (int32_t)below(q->cols);
@@ -37,9 +38,10 @@ static int close_enough(real got, long double want, double relative, double abso
     return error <= EPSILON * ((long double)relative * fabsl(want) + (long double)absolute) + SMALLEST;
 }
 
-static void compare(const test_case *c, const problem *q, const char *target, int side)
+static void compare(const test_case *c, const problem *q, const char *target, int placement)
 {
-    const char *place = side == AT_END ? "guard after" : "guard before";
+    static const char *const places[] = {"guard after", "guard before", "off its line", "anywhere"};
+    const char *place = places[placement];
     for (int i = 0; i < BUFFERS; i++)
         for (int64_t j = 0; j < q->length[i]; j++)
             if (!close_enough(q->b[i][j], q->w[i][j], c->relative, c->absolute)) {
@@ -53,18 +55,18 @@ static void compare(const test_case *c, const problem *q, const char *target, in
           q->variant, (long)q->rows, (long)q->cols, place, q->result, q->want);
 }
 
-static void run_problem(const test_case *c, const fnn_target *target, int variant, int64_t rows, int64_t cols, int side)
+static void run_problem(const test_case *c, const fnn_target *target, int variant, int64_t rows, int64_t cols, int place)
 {
     fnn_ctx cx = {.threads = 1};
     problem q = {.k = TABLE(target), .cx = &cx, .variant = variant, .rows = rows, .cols = cols, .n = rows * cols};
-    set_up(c, &q, side);
+    set_up(c, &q, place);
     for (int i = 0; i < BUFFERS; i++) {
         q.w[i] = malloc((size_t)(q.length[i] + 1) * sizeof *q.w[i]);
         for (int64_t j = 0; j < q.length[i]; j++) q.w[i][j] = (long double)q.b[i][j];
     }
     c->run(&q);
     c->reference(&q);
-    compare(c, &q, target->name, side);
+    compare(c, &q, target->name, place);
     for (int i = 0; i < BUFFERS; i++) free(q.w[i]);
 }
 
@@ -73,7 +75,7 @@ static void run_threads(const test_case *c, const fnn_target *target, int varian
 {
     static const int threads[] = {3, 2, 8};
     int64_t rows = c->shape == FLAT ? 300007 : variant % 2 ? 3001 : 127, cols = c->shape == FLAT ? 1 : variant % 2 ? 67 : 2003;
-    if (emulated) /* large enough still to be shared out */
+    if (thinned) /* large enough still to be shared out */
         rows = c->shape == FLAT ? 140007 : variant % 2 ? 2101 : 70;
     fnn_ctx cx = {.threads = 1};
     problem q = {.k = TABLE(target), .cx = &cx, .variant = variant, .rows = rows, .cols = cols, .n = rows * cols};
@@ -88,7 +90,7 @@ static void run_threads(const test_case *c, const fnn_target *target, int varian
     c->run(&q);
     double result = q.result;
     for (int i = 0; i < BUFFERS; i++) memcpy(after[i], q.b[i], (size_t)q.length[i] * sizeof(real));
-    for (int t = 0; t < (emulated ? 1 : COUNT(threads)); t++) {
+    for (int t = 0; t < (thinned ? 1 : COUNT(threads)); t++) {
         int same = 1;
         for (int i = 0; i < BUFFERS; i++) memcpy(q.b[i], before[i], (size_t)q.length[i] * sizeof(real));
         cx.threads = threads[t];
@@ -104,6 +106,15 @@ static void run_threads(const test_case *c, const fnn_target *target, int varian
     }
 }
 
+/* One problem of one of the cases. */
+static void random_case(const fnn_target *target, const test_case *cases, int count)
+{
+    const test_case *c = &cases[below(count)];
+    const int flat = c->shape == FLAT, large = below(20) == 0;
+    int64_t rows = below(flat ? (large ? 700 : 80) : large ? 40 : 6), cols = flat ? 1 : 1 + below(large ? 150 : 40);
+    run_problem(c, target, (int)below(c->variants), rows, cols, ANYWHERE);
+}
+
 static void run_cases(const test_case *cases, int count)
 {
     const fnn_target *targets[8];
@@ -112,11 +123,12 @@ static void run_cases(const test_case *cases, int count)
         for (int c = 0; c < count; c++)
             for (int v = 0; v < cases[c].variants; v++) {
                 int sizes = cases[c].shape == FLAT ? COUNT(flat_sizes) : COUNT(matrix_sizes);
-                for (int s = 0; s < 2 * sizes; s++) {
-                    if (emulated && (s / 2 + s) % 2 == 1) continue; /* every size, on alternating sides */
-                    int64_t rows = cases[c].shape == FLAT ? flat_sizes[s / 2] : matrix_sizes[s / 2][0];
-                    int64_t cols = cases[c].shape == FLAT ? 1 : matrix_sizes[s / 2][1];
-                    run_problem(&cases[c], targets[t], v, rows, cols, s % 2 ? AT_START : AT_END);
+                for (int s = 0; s < ANYWHERE * sizes; s++) {
+                    int size = s / ANYWHERE, place = s % ANYWHERE;
+                    if (thinned && place != size % ANYWHERE) continue; /* every size, at alternating places */
+                    int64_t rows = cases[c].shape == FLAT ? flat_sizes[size] : matrix_sizes[size][0];
+                    int64_t cols = cases[c].shape == FLAT ? 1 : matrix_sizes[size][1];
+                    run_problem(&cases[c], targets[t], v, rows, cols, place);
                 }
                 run_threads(&cases[c], targets[t], v);
             }

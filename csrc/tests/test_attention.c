@@ -15,7 +15,7 @@ typedef struct {
 
 static void set_up(problem_attention *q, const fnn_target *target, fnn_attention d, int masked, int loose)
 {
-    const int side = (int)below(2);
+    problem_begins();
     const int64_t units = d.heads * d.size;
     *q = (problem_attention){.d = d, .target = target, .threads = 1, .masked = masked};
     d.ldq = units + loose * below(5), d.ldk = units + loose * below(5), d.ldy = units + loose * below(5);
@@ -30,7 +30,7 @@ static void set_up(problem_attention *q, const fnn_target *target, fnn_attention
     TABLE(target)->attention_scratch(&cx, &q->d, &q->scratch_size);
     q->length[SCRATCH] = (int64_t)(q->scratch_size / sizeof(real));
     for (int i = 0; i < USED; i++) {
-        q->b[i] = guarded(i, (size_t)q->length[i] * sizeof(real), side);
+        q->b[i] = i == SCRATCH ? scratch_of(i, q->scratch_size) : REALS(i, q->length[i], ANYWHERE);
         for (int64_t j = 0; j < q->length[i]; j++)
             q->b[i][j] = i == MASK ? (real)(below(3) > 0) : i == SCRATCH ? (real)NAN : (real)uniform(-2, 2);
     }
@@ -141,18 +141,26 @@ static void check(problem_attention *q, int backward)
     free(all);
 }
 
+static void try_attention(const fnn_target *target, int64_t longest, int64_t widest)
+{
+    problem_attention q;
+    fnn_attention d = {.rows = 1 + below(3), .heads = 1 + below(3), .queries = 1 + below(longest), .size = 1 + below(widest),
+                       .causal = below(3) == 0, .adds = (int32_t)below(2)};
+    d.keys = d.causal ? d.queries : 1 + below(longest);
+    set_up(&q, target, d, (int)below(2), below(7) != 0);
+    q.threads = 1 + (int)below(3);
+    check(&q, 1);
+}
+
+RANDOM_PROBLEM(attention)
+{
+    int large = below(100) == 0;
+    try_attention(target, large ? 100 : 12, large ? 70 : 20);
+}
+
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < problems(700); i++) {
-        problem_attention q;
-        const int64_t long_one = i % 25 == 0 ? 150 : i % 5 == 0 ? 70 : 12, causal = i % 3 == 0;
-        fnn_attention d = {.rows = 1 + below(3), .heads = 1 + below(3), .queries = 1 + below(long_one),
-                           .size = 1 + below(i % 4 ? 20 : 70), .causal = (int32_t)causal, .adds = (int32_t)below(2)};
-        d.keys = causal ? d.queries : 1 + below(long_one);
-        set_up(&q, target, d, i % 2, i % 7 != 0);
-        q.threads = 1 + (int)below(3);
-        check(&q, 1);
-    }
+    for (int i = 0; i < problems(700); i++) try_attention(target, i % 25 == 0 ? 150 : i % 5 == 0 ? 70 : 12, i % 4 ? 20 : 70);
 }
 
 /* Forward of a few queries that follow upon many keys, as from a cache. */

@@ -16,17 +16,18 @@ static const int activations[] = {FNN_LINEAR, FNN_RELU, FNN_TANH};
 /* offset: how far from 0 the columns lie */
 static void set_up(problem_norm *q, const fnn_target *target, int64_t rows, int64_t cols, double offset)
 {
-    int side = (int)below(2), slot = 0;
-    size_t bytes, matrix = (size_t)(rows * cols) * sizeof(real), row = (size_t)cols * sizeof(real);
+    int slot = 0;
+    size_t bytes;
+    problem_begins();
     *q = (problem_norm){.target = target, .n = rows * cols, .cx = {.threads = 1}};
     q->d = (fnn_batch_norm){.rows = rows, .cols = cols, .epsilon = 1e-5, .adds_dx = (int)below(2), .adds_dw = (int)below(2),
                             .activation = activations[below(COUNT(activations))]};
     real **matrices[] = {&q->x, &q->y, &q->dy, &q->dx}, **vectors[] = {&q->weight, &q->bias, &q->mean, &q->variance,
                                                                        &q->dweight, &q->dbias};
-    for (int i = 0; i < COUNT(matrices); i++) *matrices[i] = guarded(slot++, matrix, side);
-    for (int i = 0; i < COUNT(vectors); i++) *vectors[i] = guarded(slot++, row, side);
+    for (int i = 0; i < COUNT(matrices); i++) *matrices[i] = REALS(slot++, rows * cols, ANYWHERE);
+    for (int i = 0; i < COUNT(vectors); i++) *vectors[i] = REALS(slot++, cols, ANYWHERE);
     TABLE(target)->batch_norm_scratch(&q->cx, &q->d, &bytes);
-    q->cx.scratch = guarded(slot, (bytes + 63) / 64 * 64, AT_END), q->cx.scratch_size = bytes;
+    q->cx.scratch = scratch_of(slot, bytes), q->cx.scratch_size = bytes;
     for (int64_t i = 0; i < q->n; i++) {
         q->x[i] = (real)(offset + (i % cols == 1 ? 0 : uniform(-4, 4))); /* the second column is constant */
         q->dy[i] = (real)uniform(-1, 1), q->dx[i] = (real)uniform(-1, 1);
@@ -123,17 +124,25 @@ static void check_affine(problem_norm *q)
     }
 }
 
+static void try_sizes(const fnn_target *target, int64_t most_rows, int64_t most_cols)
+{
+    problem_norm q;
+    set_up(&q, target, 1 + below(most_rows), 1 + below(most_cols), below(3) ? 0 : 1000);
+    check_forward(&q);
+    check_backward(&q);
+    check_affine(&q);
+    CHECK(guards_intact(), "batch_norm f%d %s wrote beyond a buffer", REAL_BITS, target->name);
+}
+
+RANDOM_PROBLEM(batch_norm)
+{
+    int large = below(500) == 0;
+    try_sizes(target, large ? 2000 : 12, large ? 100 : 40);
+}
+
 static void test_sizes(const fnn_target *target)
 {
-    for (int i = 0; i < problems(1200); i++) {
-        problem_norm q;
-        int64_t rows = 1 + below(i % 20 ? 40 : 3000), cols = 1 + below(i % 6 ? 40 : 200);
-        set_up(&q, target, rows, cols, i % 3 ? 0 : 1000);
-        check_forward(&q);
-        check_backward(&q);
-        check_affine(&q);
-        CHECK(guards_intact(), "batch_norm f%d %s wrote beyond a buffer", REAL_BITS, target->name);
-    }
+    for (int i = 0; i < problems(1200); i++) try_sizes(target, i % 20 ? 40 : 3000, i % 6 ? 40 : 200);
 }
 
 /* Without dx, only the parameters' gradients are made; they are the same. */
@@ -161,7 +170,7 @@ static void test_threads(const fnn_target *target)
         size_t bytes = (size_t)q.n * sizeof(real), row = (size_t)cols * sizeof(real);
         real *y = malloc(bytes), *dx = malloc(bytes), *dy = malloc(bytes), *dweight = malloc(row);
         memcpy(dy, q.dy, bytes);
-        for (int threads = 1; threads <= (emulated ? 2 : 8); threads++) {
+        for (int threads = 1; threads <= (thinned ? 2 : 8); threads++) {
             q.cx.threads = threads;
             memcpy(q.dy, dy, bytes);
             TABLE(target)->batch_norm_forward(&q.cx, &q.d, q.x, q.weight, q.bias, q.y, q.mean, q.variance);

@@ -24,9 +24,9 @@ static int64_t out_size(int64_t n, int64_t kernel, int64_t stride, int64_t befor
     return (n + before + after - (kernel - 1) * dilation - 1) / stride + 1;
 }
 
-static real *filled(int slot, int64_t count, int side)
+static real *filled(int slot, int64_t count)
 {
-    real *b = guarded(slot, (size_t)count * sizeof(real), side);
+    real *b = REALS(slot, count, ANYWHERE);
     for (int64_t i = 0; i < count; i++) b[i] = (real)uniform(-1, 1);
     return b;
 }
@@ -41,7 +41,7 @@ static real *copied(const real *b, int64_t count)
 static void set_up(problem_conv *q, const fnn_target *target, fnn_conv d)
 {
     const fnn_window *w = &d.window;
-    int side = (int)below(2);
+    problem_begins();
     memset(q, 0, sizeof *q);
     q->target = target;
     q->d = d;
@@ -50,14 +50,14 @@ static void set_up(problem_conv *q, const fnn_target *target, fnn_conv d)
     q->size_x = w->rows * w->height * w->width * w->channels;
     q->size_y = w->rows * w->out_height * w->out_width * d.filters;
     q->size_w = w->kernel_height * w->kernel_width * (w->channels / d.groups) * d.filters;
-    q->x = filled(0, q->size_x, side), q->w = filled(1, q->size_w, side), q->bias = filled(2, d.filters, side);
-    q->y = filled(3, q->size_y, side), q->dy = filled(4, q->size_y, side), q->dx = filled(5, q->size_x, side);
-    q->dw = filled(6, q->size_w, side), q->dbias = filled(7, d.filters, side);
+    q->x = filled(0, q->size_x), q->w = filled(1, q->size_w), q->bias = filled(2, d.filters);
+    q->y = filled(3, q->size_y), q->dy = filled(4, q->size_y), q->dx = filled(5, q->size_x);
+    q->dw = filled(6, q->size_w), q->dbias = filled(7, d.filters);
     q->was_dx = copied(q->dx, q->size_x), q->was_dw = copied(q->dw, q->size_w);
     q->was_dbias = copied(q->dbias, d.filters), q->was_dy = copied(q->dy, q->size_y);
     fnn_ctx cx = {.threads = 8};
     TABLE(target)->conv_scratch(&cx, &d, &q->scratch_size);
-    q->scratch = guarded(8, q->scratch_size, side);
+    q->scratch = scratch_of(8, q->scratch_size);
 }
 
 static void tear_down(problem_conv *q)
@@ -267,7 +267,7 @@ static void test_threads(const fnn_target *target)
         run_backward(&q);
         real *y = copied(q.y, q.size_y), *dy = copied(q.dy, q.size_y), *dx = copied(q.dx, q.size_x);
         real *dw = copied(q.dw, q.size_w), *dbias = copied(q.dbias, q.d.filters);
-        for (int t = 0; t < (emulated ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
+        for (int t = 0; t < (thinned ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
             q.threads = threads[t % COUNT(threads)];
             memcpy(q.dy, q.was_dy, (size_t)q.size_y * sizeof(real));
             run_forward(&q);
@@ -299,6 +299,12 @@ static void test_scratch(const fnn_target *target)
                        (long)d.window.rows, fewer, most)) return;
         }
     }
+}
+
+RANDOM_PROBLEM(conv)
+{
+    fnn_conv d = below(200) ? random_conv(3, 6, 3) : below(8) ? random_conv(3, 12, 20) : random_conv(20, 20, 9);
+    try_conv(target, d, 1 + (int)below(3));
 }
 
 SUITE(conv)

@@ -228,4 +228,6 @@ static const test_case cases[] = {
     {"activation_slope", FLAT, FNN_ACTIVATION_COUNT, all, fill_activation, run_slope, ref_slope, 1, 0, 0},
 };
 
+RANDOM_PROBLEM(eltwise) { random_case(target, cases, COUNT(cases)); }
+
 SUITE(eltwise) { run_cases(cases, COUNT(cases)); }

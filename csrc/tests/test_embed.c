@@ -14,23 +14,23 @@ typedef struct {
 
 static void set_up(problem_embed *q, const fnn_target *target, fnn_embed d)
 {
-    const int side = (int)below(2);
+    problem_begins();
     const int64_t size = d.tokens * d.cols, out = d.count * d.cols;
     *q = (problem_embed){.d = d, .target = target, .threads = 1};
-    q->ids = guarded(0, (size_t)d.count * sizeof(int32_t), side);
+    q->ids = placed(0, (size_t)d.count * sizeof(int32_t), sizeof(int32_t), ANYWHERE);
     real **tables[] = {&q->table, &q->dtable, &q->first, &q->second}, **places[] = {&q->y, &q->dy};
     for (int i = 0; i < 4; i++) {
-        *tables[i] = guarded(1 + i, (size_t)size * sizeof(real), side);
+        *tables[i] = REALS(1 + i, size, ANYWHERE);
         for (int64_t j = 0; j < size; j++) (*tables[i])[j] = (real)uniform(0, 2);
     }
     for (int i = 0; i < 2; i++) {
-        *places[i] = guarded(5 + i, (size_t)out * sizeof(real), side);
+        *places[i] = REALS(5 + i, out, ANYWHERE);
         for (int64_t j = 0; j < out; j++) (*places[i])[j] = (real)uniform(-2, 2);
     }
     for (int64_t i = 0; i < d.count; i++) q->ids[i] = (int32_t)below(d.tokens);
     fnn_ctx cx = {.threads = 1};
     TABLE(target)->embed_scratch(&cx, &d, &q->scratch_size);
-    q->scratch = guarded(7, q->scratch_size, AT_END);
+    q->scratch = scratch_of(7, q->scratch_size);
 }
 
 static fnn_ctx context(const problem_embed *q)
@@ -96,16 +96,19 @@ static void check_update(problem_embed *q)
     free(before), free(after);
 }
 
+RANDOM_PROBLEM(embed)
+{
+    problem_embed q;
+    const int64_t most_ids = below(20) ? 12 : 300, most_tokens = below(10) ? 9 : 200, most_cols = below(500) ? 40 : 2100;
+    set_up(&q, target, (fnn_embed){.count = 1 + below(most_ids), .tokens = 1 + below(most_tokens), .cols = 1 + below(most_cols)});
+    q.threads = 1 + (int)below(3);
+    if (below(3) == 0) check_update(&q);
+    else q.d.accumulate = (int)below(2), check(&q);
+}
+
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < problems(1500); i++) {
-        problem_embed q;
-        set_up(&q, target, (fnn_embed){.count = 1 + below(i % 10 ? 12 : 300), .tokens = 1 + below(i % 3 ? 9 : 200),
-                                       .cols = 1 + below(i % 50 ? 40 : 2100)});
-        q.threads = 1 + (int)below(3);
-        if (i % 3 == 0) check_update(&q);
-        else q.d.accumulate = (int)below(2), check(&q);
-    }
+    for (int i = 0; i < problems(1500); i++) RANDOM(embed)(target);
 }
 
 static void test_threads(const fnn_target *target)
@@ -124,8 +127,7 @@ static void test_add_row(const fnn_target *target)
 {
     for (int64_t n = 1; n < 70; n++) {
         fnn_ctx cx = {.threads = 1};
-        const size_t bytes = (size_t)n * sizeof(real);
-        real *x = guarded(0, 3 * bytes, AT_END), *row = guarded(1, bytes, AT_START), *y = guarded(2, 3 * bytes, AT_START);
+        real *x = REALS(0, 3 * n, ANYWHERE), *row = REALS(1, n, ANYWHERE), *y = REALS(2, 3 * n, ANYWHERE);
         for (int64_t i = 0; i < 3 * n; i++) x[i] = (real)uniform(-1, 1), row[i % n] = (real)uniform(-1, 1);
         TABLE(target)->add_row(&cx, 3, n, x, row, y);
         int same = 1;

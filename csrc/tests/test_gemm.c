@@ -42,7 +42,7 @@ static long double activation(int kind, long double alpha, long double x)
 /* Buffers of a random product of these dims; gap: how much longer the rows may be. */
 static void set_up(product *q, const fnn_target *target, int orientation, int64_t m, int64_t n, int64_t k, int gap)
 {
-    int side = (int)below(2);
+    problem_begins();
     memset(q, 0, sizeof *q);
     q->target = target;
     q->orientation = orientation;
@@ -58,12 +58,12 @@ static void set_up(product *q, const fnn_target *target, int orientation, int64_
     size_t size_a = q->rows_a && q->cols_a ? (size_t)((q->rows_a - 1) * q->d.lda + q->cols_a) : 0;
     size_t size_b = q->rows_b && q->cols_b ? (size_t)((q->rows_b - 1) * q->d.ldb + q->cols_b) : 0;
     q->size_c = m && n ? (size_t)((m - 1) * q->d.ldc + n) : 0;
-    q->a = guarded(0, size_a * sizeof(real), side);
-    q->b = guarded(1, size_b * sizeof(real), side);
-    q->c = guarded(2, q->size_c * sizeof(real), side);
-    q->bias = guarded(3, (size_t)n * sizeof(real), side);
+    q->a = REALS(0, size_a, ANYWHERE);
+    q->b = REALS(1, size_b, ANYWHERE);
+    q->c = REALS(2, q->size_c, ANYWHERE);
+    q->bias = REALS(3, n, ANYWHERE);
     q->scratch_size = (REAL_BITS == 32 ? target->gemm_scratch_f32 : target->gemm_scratch_f64)(&q->d, FNN_HIGHEST, 8);
-    q->scratch = guarded(4, q->scratch_size, side);
+    q->scratch = scratch_of(4, q->scratch_size);
     for (size_t i = 0; i < size_a; i++) q->a[i] = (real)uniform(-1, 1);
     for (size_t i = 0; i < size_b; i++) q->b[i] = (real)uniform(-1, 1);
     for (size_t i = 0; i < q->size_c; i++) q->c[i] = (real)uniform(-1, 1);
@@ -117,7 +117,7 @@ static void run_and_compare(product *q)
     run(q);
     int right = guards_intact();
     long double worst = 0;
-    const int64_t every = emulated && q->d.m * q->d.n > 100 ? 11 : 1;
+    const int64_t every = thinned && q->d.m * q->d.n > 100 ? 11 : 1;
     for (int64_t i = 0; i < q->d.m; i++)
         for (int64_t j = 0; j < q->d.ldc && (size_t)(i * q->d.ldc + j) < q->size_c; j++) {
             int64_t at = i * q->d.ldc + j;
@@ -148,12 +148,17 @@ static void try_product(const fnn_target *target, int orientation, int64_t m, in
     run_and_compare(&q);
 }
 
+static void random_product(const fnn_target *target, int64_t m, int64_t n, int64_t k)
+{
+    try_product(target, (int)below(3), below(m), below(n), below(k), 1 + (int)below(20));
+}
+
 static void test_small_dims(const fnn_target *target)
 {
     for (int o = NN; o <= TN; o++)
         for (int64_t m = 0; m <= 20; m++)
             for (int64_t n = 0; n <= 20; n++)
-                for (int64_t k = 0; k <= 20; k += emulated ? 5 : m * n > 150 ? 3 : 1) try_product(target, o, m, n, k, (int)below(4));
+                for (int64_t k = 0; k <= 20; k += thinned ? 5 : m * n > 150 ? 3 : 1) try_product(target, o, m, n, k, (int)below(4));
 }
 
 static void test_larger_dims(const fnn_target *target)
@@ -165,7 +170,7 @@ static void test_larger_dims(const fnn_target *target)
                                       {100, 2100, 5}, {61, 70, 1030}, {200, 3, 200}, {13, 33, 13},  {97, 47, 31}};
     for (int o = NN; o <= TN; o++) {
         for (int i = 0; i < COUNT(dims); i++) try_product(target, o, dims[i][0], dims[i][1], dims[i][2], i % 3 ? 9 : 0);
-        for (int i = 0; i < (emulated ? 50 : 150); i++) try_product(target, o, below(70), below(140), below(300), 20);
+        for (int i = 0; i < (thinned ? 50 : 150); i++) try_product(target, o, below(70), below(140), below(300), 20);
     }
 }
 
@@ -220,7 +225,7 @@ static void test_threads(const fnn_target *target)
             memcpy(before, q.c, bytes);
             run(&q);
             memcpy(one, q.c, bytes);
-            for (int t = 0; t < (emulated ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
+            for (int t = 0; t < (thinned ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
                 memcpy(q.c, before, bytes);
                 q.threads = threads[t % COUNT(threads)];
                 run(&q);
@@ -249,7 +254,7 @@ static void test_update(const fnn_target *target)
             for (int v = 0; v < VECTORS; v++) {
                 start[v] = malloc(bytes);
                 want[v] = malloc(bytes);
-                got[v] = guarded(5 + v, bytes, AT_END);
+                got[v] = REALS(5 + v, q.size_c, ANYWHERE);
                 for (size_t j = 0; j < q.size_c; j++) start[v][j] = (real)uniform(0.1, 1);
                 memcpy(want[v], start[v], bytes);
             }
@@ -280,6 +285,12 @@ static void test_update(const fnn_target *target)
                 free(want[v]);
             }
         }
+}
+
+RANDOM_PROBLEM(gemm)
+{
+    if (below(50) == 0) random_product(target, 70, 140, 300);
+    else random_product(target, 21, 40, 21);
 }
 
 SUITE(gemm)

@@ -218,6 +218,8 @@ static void test_small_losses(const fnn_target *target)
     }
 }
 
+RANDOM_PROBLEM(loss) { random_case(target, cases, COUNT(cases)); }
+
 SUITE(loss)
 {
     const fnn_target *targets[8];

@@ -50,13 +50,29 @@ static real sample(const math_case *c, int i)
     return (real)uniform(c->low, c->high);
 }
 
+RANDOM_PROBLEM(math)
+{
+    const int which = (int)below(COUNT(cases)), first = (int)below(8);
+    const math_case *c = &cases[which];
+    const int64_t n = below(100);
+    fnn_ctx cx = {.threads = 1};
+    problem_begins();
+    real *x = REALS(0, n, ANYWHERE), *y = REALS(1, n, ANYWHERE);
+    for (int64_t i = 0; i < n; i++) x[i] = sample(c, first + (int)i);
+    kernel(TABLE(target), which)(&cx, n, x, y);
+    int64_t wrong = 0;
+    while (wrong < n && ulps(y[wrong], c->reference((long double)x[wrong])) <= (long double)c->ulps) wrong++;
+    CHECK(wrong == n && guards_intact(), "%s f%d %s: %.17g gives %.17g", c->name, REAL_BITS, target->name,
+          wrong < n ? (double)x[wrong] : 0.0, wrong < n ? (double)y[wrong] : 0.0);
+}
+
 static void test_bound(const fnn_target *target, int which)
 {
     enum { BLOCK = 1000 };
     static real x[BLOCK], y[BLOCK];
     const math_case *c = &cases[which];
     fnn_ctx cx = {.threads = 1};
-    const int blocks = emulated ? 15 : 400;
+    const int blocks = thinned ? 15 : 400;
     long double worst = 0;
     real at = 0;
     for (int b = 0; b < blocks; b++) {
@@ -111,5 +127,6 @@ SUITE(math)
     for (int t = 0; t < count; t++) {
         for (int i = 0; i < COUNT(cases); i++) test_bound(targets[t], i);
         test_special(targets[t]);
+        for (int i = 0; i < problems(1000); i++) RANDOM(math)(targets[t]);
     }
 }

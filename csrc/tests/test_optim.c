@@ -193,6 +193,8 @@ static void test_fading(const fnn_target *t)
     CHECK(faded, "f%d %s: averages stay denormal", REAL_BITS, t->name);
 }
 
+RANDOM_PROBLEM(optim) { random_case(target, cases, COUNT(cases)); }
+
 SUITE(optim)
 {
     const fnn_target *targets[8];

@@ -12,12 +12,12 @@ typedef struct {
 
 static void set_up(problem_pool *q, const fnn_target *target, fnn_window w, int whole)
 {
-    int side = (int)below(2);
+    problem_begins();
     *q = (problem_pool){.target = target, .w = w, .threads = 1};
     q->size_x = w.rows * w.height * w.width * w.channels;
     q->size_y = w.rows * w.out_height * w.out_width * w.channels;
-    q->x = guarded(0, (size_t)q->size_x * sizeof(real), side), q->dx = guarded(1, (size_t)q->size_x * sizeof(real), side);
-    q->y = guarded(2, (size_t)q->size_y * sizeof(real), side), q->dy = guarded(3, (size_t)q->size_y * sizeof(real), side);
+    q->x = REALS(0, q->size_x, ANYWHERE), q->dx = REALS(1, q->size_x, ANYWHERE);
+    q->y = REALS(2, q->size_y, ANYWHERE), q->dy = REALS(3, q->size_y, ANYWHERE);
     for (int64_t i = 0; i < q->size_x; i++) { /* whole numbers make ties */
         q->x[i] = whole ? (real)(below(4) - 2) : (real)uniform(-4, 4);
         q->dx[i] = (real)uniform(-1, 1);
@@ -99,16 +99,20 @@ static void check(problem_pool *q, int mean)
     free(dx), free(size);
 }
 
+RANDOM_PROBLEM(pooling)
+{
+    problem_pool q;
+    int64_t most_rows = below(50) ? 3 : 90, most_channels = below(7) ? 6 : 40;
+    set_up(&q, target, random_window(most_rows, 6, most_channels), below(3) == 0);
+    q.accumulate = (int)below(2);
+    q.threads = 1 + (int)below(3);
+    q.rectify = (int)below(2);
+    check(&q, (int)below(2));
+}
+
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < problems(2000); i++) {
-        problem_pool q;
-        set_up(&q, target, random_window(i % 50 ? 3 : 90, 6, i % 7 ? 6 : 40), i % 3 == 0);
-        q.accumulate = (int)below(2);
-        q.threads = 1 + (int)below(3);
-        q.rectify = (int)below(2);
-        check(&q, i % 2);
-    }
+    for (int i = 0; i < problems(2000); i++) RANDOM(pooling)(target);
 }
 
 /* Not a number is the largest value of a window, wherever it lies. */

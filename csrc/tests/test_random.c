@@ -25,22 +25,44 @@ static void test_known_answers(void)
     }
 }
 
-/* The layout that kernels/random.h promises: tiles of 16 blocks, word by word. */
-static void test_layout(const fnn_target *t)
+/* Number i of [0, 1), by the layout that kernels/random.h promises: tiles of 16 blocks, word by word. */
+static long double plain_uniform(const fnn_key *key, int64_t i)
 {
-    fnn_key key = {0x299f31d0a4093822, 0x0370734413198a2e};
+    int64_t tile = REAL_BITS == 32 ? 64 : 32, within = i % tile, w = within / 16 * (REAL_BITS / 32);
+    uint32_t word[4];
+    philox(key, (uint64_t)(i / tile * 16 + within % 16), word);
+    return REAL_BITS == 32 ? ldexpl(word[w] >> 8, -24) : ldexpl(word[w] >> 5, -27) + ldexpl(word[(w + 1) % 4] >> 6, -53);
+}
+
+/* What dropout goes by, in both precisions. */
+static uint32_t plain_word(const fnn_key *key, int64_t i)
+{
+    uint32_t word[4];
+    philox(key, (uint64_t)(i / 64 * 16 + i % 16), word);
+    return word[i / 16 % 4];
+}
+
+/* Uniform numbers are those of plain Philox; dropout drops where its words, as fractions, are below the rate. */
+RANDOM_PROBLEM(random)
+{
+    const fnn_key key = {(uint64_t)below(INT64_MAX), (uint64_t)below(INT64_MAX)};
+    const int64_t n = below(below(10) ? 140 : 1000);
+    const double rates[] = {0.25, 0.5, 0.75}, rate = rates[below(COUNT(rates))];
     fnn_ctx cx = {.threads = 1};
-    int same = 1;
-    TABLE(t)->random_uniform(&cx, &key, 1000, 0, 1, values);
-    for (int i = 0; i < 1000; i++) {
-        int tile = REAL_BITS == 32 ? 64 : 32, within = i % tile, w = within / 16 * (REAL_BITS / 32);
-        uint32_t word[4];
-        philox(&key, (uint64_t)(i / tile * 16 + within % 16), word);
-        long double want = REAL_BITS == 32 ? ldexpl(word[w] >> 8, -24)
-                                           : ldexpl(word[w] >> 5, -27) + ldexpl(word[(w + 1) % 4] >> 6, -53);
-        same &= (long double)values[i] == want;
+    problem_begins();
+    real *u = REALS(0, n, ANYWHERE), *x = REALS(1, n, ANYWHERE), *y = REALS(2, n, ANYWHERE);
+    for (int64_t i = 0; i < n; i++) x[i] = (real)uniform(1, 2);
+    TABLE(target)->random_uniform(&cx, &key, n, 0, 1, u);
+    TABLE(target)->dropout(&cx, &key, n, rate, x, y, 0);
+    int same = 1, kept = 1;
+    for (int64_t i = 0; i < n; i++) {
+        same &= (long double)u[i] == plain_uniform(&key, i);
+        long double want = (long double)x[i] / (1 - (long double)rate);
+        if (ldexp(plain_word(&key, i), -32) < rate) want = 0;
+        kept &= fabsl((long double)y[i] - want) <= 2 * EPSILON * want;
     }
-    CHECK(same, "f%d %s: uniform numbers differ from plain Philox", REAL_BITS, t->name);
+    CHECK(same, "f%d %s: uniform numbers differ from plain Philox", REAL_BITS, target->name);
+    CHECK(kept && guards_intact(), "f%d %s: dropout of %ld at rate %g", REAL_BITS, target->name, (long)n, rate);
 }
 
 static void make(const fnn_target *t, int threads, int kind, const fnn_key *key, int64_t n, real *y)
@@ -64,8 +86,8 @@ static void test_positions(const fnn_target *const *targets, int count)
             make(targets[t], 1, kind, &key, MANY, values);
             for (int i = 0; i < COUNT(lengths); i++) {
                 size_t bytes = (size_t)lengths[i] * sizeof(real);
-                for (int side = AT_END; side <= AT_START; side++) {
-                    real *y = guarded(0, bytes, side);
+                for (int place = AT_END; place < ANYWHERE; place++) {
+                    real *y = REALS(0, lengths[i], place);
                     make(targets[t], 1, kind, &key, lengths[i], y);
                     CHECK(memcmp(y, values, bytes) == 0 && guards_intact(), "f%d %s kind %d: the first %d differ", REAL_BITS,
                           targets[t]->name, kind, (int)lengths[i]);
@@ -195,7 +217,7 @@ SUITE(random)
     }
     test_positions(targets, count);
     for (int t = 0; t < count; t++) {
-        test_layout(targets[t]);
+        for (int i = 0; i < problems(300); i++) RANDOM(random)(targets[t]);
         test_moments(targets[t], 0, 0.5, 25.0 / 12, 625.0 / 80);
         test_moments(targets[t], 1, 0.5, 4, 48);
         test_moments(targets[t], 2, 1, 1.0 / 3, 0.75 * pow(1.0 / 3, 4) + 0.25);

@@ -31,7 +31,8 @@ static void set_sizes(problem_net *q)
 /* The arrays and six of the gradients lie in guarded slots, of which there are no more. */
 static void set_up(problem_net *q, const fnn_target *target, fnn_recurrent d)
 {
-    int side = (int)below(2), slot = 0;
+    int slot = 0;
+    problem_begins();
     *q = (problem_net){.target = target, .d = d, .threads = 1};
     q->gates = d.cell == FNN_LSTM ? 4 : d.cell == FNN_GRU ? 3 : 1;
     set_sizes(q);
@@ -43,8 +44,8 @@ static void set_up(problem_net *q, const fnn_target *target, fnn_recurrent d)
         double limit = i == W ? 1 / sqrt((double)d.inputs) : i == U ? 1 / sqrt((double)d.units) : 1;
         size_t count = (size_t)q->size[i] + 1; /* calloc(0) may give NULL */
         size_t bytes = (size_t)q->size[i] * sizeof(real);
-        q->a[i] = guarded(slot++, bytes, side);
-        q->da[i] = unguarded(i) ? malloc(bytes + 1) : guarded(slot++, bytes, side);
+        q->a[i] = REALS(slot++, q->size[i], ANYWHERE);
+        q->da[i] = unguarded(i) ? malloc(bytes + 1) : REALS(slot++, q->size[i], ANYWHERE);
         q->want[i] = calloc(count, sizeof(long double));
         q->dwant[i] = calloc(count, sizeof(long double));
         for (int64_t j = 0; j < q->size[i]; j++) {
@@ -248,7 +249,7 @@ static int compare(const problem_net *q, int array, const real *got, const long 
                  differentiable(array) ? "gradient" : "value", (long)at, names[array], (double)got[at], want[at]);
 }
 
-static fnn_recurrent random_net(int i)
+static fnn_recurrent random_net(int64_t i)
 {
     fnn_recurrent d = {.cell = (int32_t)below(4), .reverse = (int32_t)below(2), .sequences = (int32_t)below(2),
                        .adds_dx = (int32_t)below(2), .adds_dw = (int32_t)below(2), .adds_dh0 = (int32_t)below(2),
@@ -263,35 +264,44 @@ static fnn_recurrent random_net(int i)
 
 /* To errors of a few units in the last place at each of up to 30 steps, relative to the largest value of an array; the
  * gradients of weights are sums over all of them. */
+static void try_net(const fnn_target *target, fnn_recurrent d)
+{
+    problem_net q;
+    set_up(&q, target, d);
+    q.threads = 1 + (int)below(3);
+    reference(&q);
+    run(&q, 1);
+    for (int a = 0; a < TAPE; a++) {
+        if (!q.has[a]) continue;
+        if (output(a)) compare(&q, a, q.a[a], q.want[a], 40);
+        else if (differentiable(a)) compare(&q, a, q.da[a], q.dwant[a], 40);
+    }
+    size_t bytes = (size_t)q.size[Y] * sizeof(real);
+    real *y = malloc(bytes);
+    memcpy(y, q.a[Y], bytes);
+    run(&q, 0);
+    CHECK(!memcmp(y, q.a[Y], bytes), "recurrent f%d %s: prediction differs from training", REAL_BITS, target->name);
+    CHECK(guards_intact(), "recurrent f%d %s wrote beyond a buffer", REAL_BITS, target->name);
+    free(y);
+    tear_down(&q);
+}
+
+RANDOM_PROBLEM(recurrent)
+{
+    if (below(200) == 0) try_net(target, random_net(below(420)));
+    else try_net(target, random_net(1)); /* a small one */
+}
+
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < problems(600); i++) {
-        problem_net q;
-        set_up(&q, target, random_net(i));
-        q.threads = 1 + (int)below(3);
-        reference(&q);
-        run(&q, 1);
-        for (int a = 0; a < TAPE; a++) {
-            if (!q.has[a]) continue;
-            if (output(a)) compare(&q, a, q.a[a], q.want[a], 40);
-            else if (differentiable(a)) compare(&q, a, q.da[a], q.dwant[a], 40);
-        }
-        size_t bytes = (size_t)q.size[Y] * sizeof(real);
-        real *y = malloc(bytes);
-        memcpy(y, q.a[Y], bytes);
-        run(&q, 0);
-        CHECK(!memcmp(y, q.a[Y], bytes), "recurrent f%d %s: prediction differs from training", REAL_BITS, target->name);
-        CHECK(guards_intact(), "recurrent f%d %s wrote beyond a buffer", REAL_BITS, target->name);
-        free(y);
-        tear_down(&q);
-    }
+    for (int i = 0; i < problems(600); i++) try_net(target, random_net(i));
 }
 
 /* Bit for bit: with enough rows for every thread, and with one row of many units, whose strips are shared out. */
 static void test_threads(const fnn_target *target)
 {
     static const int64_t shapes[][4] = {{70, 12, 20, 40}, {1, 5, 9, 400}, {20, 4, 70, 300}};
-    for (int i = 0; i < COUNT(shapes) * (emulated ? 1 : 4); i++) {
+    for (int i = 0; i < COUNT(shapes) * (thinned ? 1 : 4); i++) {
         const int64_t *shape = shapes[i / 4];
         problem_net q;
         fnn_recurrent d = {.rows = shape[0], .steps = shape[1], .inputs = shape[2], .units = shape[3], .cell = i % 4,

@@ -154,4 +154,6 @@ static const test_case cases[] = {
     {"softmax_backward", MATRIX, 3, three, fill_probabilities, run_softmax_backward, ref_softmax_backward, 4, 10, 0},
 };
 
+RANDOM_PROBLEM(reduce) { random_case(target, cases, COUNT(cases)); }
+
 SUITE(reduce) { run_cases(cases, COUNT(cases)); }

@@ -11,19 +11,18 @@ typedef struct {
 
 static void set_up(problem_norm *q, const fnn_target *target, fnn_row_norm d, double offset)
 {
-    const int side = (int)below(2);
-    const size_t row = (size_t)d.cols * sizeof(real), all = (size_t)d.rows * row;
+    problem_begins();
     *q = (problem_norm){.d = d, .target = target, .threads = 1};
     real **wide[] = {&q->x, &q->y, &q->dy, &q->dx}, **narrow[] = {&q->weight, &q->bias, &q->dweight, &q->dbias};
     for (int i = 0; i < 4; i++) {
-        *wide[i] = guarded(i, all, side), *narrow[i] = guarded(4 + i, row, side);
+        *wide[i] = REALS(i, d.rows * d.cols, ANYWHERE), *narrow[i] = REALS(4 + i, d.cols, ANYWHERE);
         for (int64_t j = 0; j < d.rows * d.cols; j++) (*wide[i])[j] = (real)(uniform(-2, 2) + (i ? 0 : offset));
         for (int64_t j = 0; j < d.cols; j++) (*narrow[i])[j] = (real)uniform(-2, 2);
     }
-    q->stats = guarded(8, 2 * (size_t)d.rows * sizeof(real), side);
+    q->stats = REALS(8, 2 * d.rows, ANYWHERE);
     fnn_ctx cx = {.threads = 1};
     TABLE(target)->row_norm_scratch(&cx, &d, &q->scratch_size);
-    q->scratch = guarded(9, q->scratch_size, AT_END);
+    q->scratch = scratch_of(9, q->scratch_size);
 }
 
 static void run(problem_norm *q, int inputs)
@@ -96,16 +95,20 @@ static void check(problem_norm *q, int inputs)
     free(want);
 }
 
+RANDOM_PROBLEM(row_norm)
+{
+    problem_norm q;
+    const int64_t most_rows = below(100) ? 6 : 300, most_cols = below(8) ? 40 : 150;
+    fnn_row_norm d = {.rows = 1 + below(most_rows), .cols = 1 + below(most_cols), .epsilon = below(2) ? 1e-5 : 1e-2,
+                      .centered = below(3) != 0, .adds_dx = (int)below(2), .adds_dw = (int)below(2)};
+    set_up(&q, target, d, below(7) ? 0 : 50);
+    q.threads = 1 + (int)below(3);
+    check(&q, below(4) != 0);
+}
+
 static void test_random(const fnn_target *target)
 {
-    for (int i = 0; i < problems(1500); i++) {
-        problem_norm q;
-        fnn_row_norm d = {.rows = 1 + below(i % 20 ? 6 : 300), .cols = 1 + below(i % 5 ? 40 : 150), .epsilon = i % 2 ? 1e-5 : 1e-2,
-                          .centered = i % 3 != 0, .adds_dx = (int)below(2), .adds_dw = (int)below(2)};
-        set_up(&q, target, d, i % 7 ? 0 : 50);
-        q.threads = 1 + (int)below(3);
-        check(&q, i % 4 != 0);
-    }
+    for (int i = 0; i < problems(1500); i++) RANDOM(row_norm)(target);
 }
 
 /* Equal values have no variance: the output is the bias, and nothing is divided by 0. */
