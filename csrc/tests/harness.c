@@ -15,6 +15,7 @@
 enum { SHOWN = 20, WATCHED = 256, LINE = 64, CANARY = 0x7F };
 
 int thinned, emulated;
+static int stops; /* at the first failure */
 static long passed, failed, begun;
 
 void problem_begins(void) { begun++; }
@@ -33,6 +34,7 @@ int check_at(const char *file, int line, int ok, const char *format, ...)
         printf("\n");
         va_end(args);
     }
+    if (stops) _Exit(1);
     return 0;
 }
 
@@ -191,7 +193,7 @@ static void soak(const char *wanted, uint64_t seed, long first, long count)
     }
 }
 
-/* test [SUITE] [--thinned] [--emulated] [--soak COUNT [--seed NUMBER] [--first NUMBER]] */
+/* test [SUITE] [--stop] [--thinned] [--emulated] [--soak COUNT [--seed NUMBER] [--first NUMBER]] */
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -202,6 +204,7 @@ int main(int argc, char **argv)
         int more = i + 1 < argc;
         if (strcmp(argv[i], "--emulated") == 0) emulated = thinned = 1;
         else if (strcmp(argv[i], "--thinned") == 0) thinned = 1;
+        else if (strcmp(argv[i], "--stop") == 0) stops = 1;
         else if (more && strcmp(argv[i], "--soak") == 0) count = atol(argv[++i]);
         else if (more && strcmp(argv[i], "--first") == 0) first = atol(argv[++i]);
         else if (more && strcmp(argv[i], "--seed") == 0) seed = strtoull(argv[++i], NULL, 10);

@@ -12,7 +12,7 @@ typedef struct {
     int has[ARRAYS];
     int64_t size[ARRAYS];
     real *a[ARRAYS], *da[ARRAYS];
-    long double *want[ARRAYS], *dwant[ARRAYS];
+    long double *want[ARRAYS], *dwant[ARRAYS], *dsize[ARRAYS]; /* dsize: sums of the magnitudes that went into dwant */
 } problem_net;
 
 static int differentiable(int array) { return array <= C0; }
@@ -48,6 +48,7 @@ static void set_up(problem_net *q, const fnn_target *target, fnn_recurrent d)
         q->da[i] = unguarded(i) ? malloc(bytes + 1) : REALS(slot++, q->size[i], ANYWHERE);
         q->want[i] = calloc(count, sizeof(long double));
         q->dwant[i] = calloc(count, sizeof(long double));
+        q->dsize[i] = calloc(count, sizeof(long double));
         for (int64_t j = 0; j < q->size[i]; j++) {
             q->a[i][j] = i == MASK ? (real)(below(3) != 0) : (real)uniform(-limit, limit);
             q->da[i][j] = (real)uniform(-1, 1);
@@ -59,7 +60,7 @@ static void tear_down(problem_net *q)
 {
     for (int i = 0; i < TAPE; i++) {
         if (unguarded(i)) free(q->da[i]);
-        free(q->want[i]), free(q->dwant[i]);
+        free(q->want[i]), free(q->dwant[i]), free(q->dsize[i]);
     }
     free(q->a[TAPE]);
 }
@@ -125,6 +126,12 @@ static void step_forward(const problem_net *q, int64_t row, int64_t time, const 
     }
 }
 
+static void add_to(problem_net *q, int array, int64_t at, long double term)
+{
+    q->dwant[array][at] += term;
+    q->dsize[array][at] += fabsl(term);
+}
+
 /* dh, dc: of the state after the step, then of the one before. */
 static void step_backward(problem_net *q, int64_t row, int64_t time, const moment *before, const moment *now,
                           long double *dh, long double *dc)
@@ -158,14 +165,14 @@ static void step_backward(problem_net *q, int64_t row, int64_t time, const momen
     }
     for (int64_t j = 0; j < width; j++) {
         if (d->cell != FNN_GRU || j < 2 * n) inner[j] = sums[j];
-        q->dwant[BIAS][j] += sums[j];
-        q->dwant[RBIAS][j] += inner[j];
+        add_to(q, BIAS, j, sums[j]);
+        add_to(q, RBIAS, j, inner[j]);
         for (int64_t i = 0; i < d->inputs; i++) {
-            q->dwant[X][at + i] += sums[j] * q->a[W][i * width + j];
-            q->dwant[W][i * width + j] += sums[j] * q->a[X][at + i];
+            add_to(q, X, at + i, sums[j] * q->a[W][i * width + j]);
+            add_to(q, W, i * width + j, sums[j] * q->a[X][at + i]);
         }
         for (int64_t i = 0; i < n; i++) {
-            q->dwant[U][i * width + j] += inner[j] * before->h[i];
+            add_to(q, U, i * width + j, inner[j] * before->h[i]);
             dh[i] += inner[j] * q->a[U][i * width + j];
         }
     }
@@ -214,7 +221,7 @@ static void reference_row(problem_net *q, int64_t row)
             dh[j] += q->da[Y][row * d->row_y + (d->sequences ? time * n : 0) + j];
         if (!padding(q, row, time)) step_backward(q, row, time, &m[s], &m[s + 1], dh, dc);
     }
-    for (int64_t j = 0; j < n; j++) q->dwant[H0][row * n + j] += dh[j], q->dwant[C0][row * n + j] += dc[j];
+    for (int64_t j = 0; j < n; j++) add_to(q, H0, row * n + j, dh[j]), add_to(q, C0, row * n + j, dc[j]);
     free(memory), free(m);
 }
 
@@ -224,7 +231,7 @@ static void reference(problem_net *q)
     const int adds[] = {[X] = q->d.adds_dx, [W] = q->d.adds_dw, [U] = q->d.adds_dw, [BIAS] = q->d.adds_dw,
                         [RBIAS] = q->d.adds_dw, [H0] = q->d.adds_dh0, [C0] = q->d.adds_dc0};
     for (int i = 0; i <= C0; i++)
-        for (int64_t j = 0; j < q->size[i]; j++) q->dwant[i][j] = adds[i] ? q->da[i][j] : 0;
+        for (int64_t j = 0; j < q->size[i]; j++) add_to(q, i, j, adds[i] ? q->da[i][j] : 0);
     for (int i = Y; i <= C_LAST; i++)
         for (int64_t j = 0; j < q->size[i]; j++) q->want[i][j] = q->a[i][j];
     for (int64_t row = 0; row < q->d.rows; row++) reference_row(q, row);
@@ -232,14 +239,16 @@ static void reference(problem_net *q)
 
 /* ---- tests --------------------------------------------------------------------------------------------------- */
 
-static int compare(const problem_net *q, int array, const real *got, const long double *want, double bound)
+/* Within a bound relative to the largest value of the array or, of sums, to the most that went into one. */
+static int compare(const problem_net *q, int array, const real *got, const long double *want, const long double *size,
+                   double bound)
 {
     static const char *const names[] = {"x", "w", "u", "bias", "rbias", "h0", "c0", "mask", "y", "c_last"};
     const fnn_recurrent *d = &q->d;
     long double largest = 0.1L, worst = 0; /* what goes into a value is of size 1, and may cancel where there is but one */
     int64_t at = 0;
     for (int64_t j = 0; j < q->size[array]; j++) {
-        largest = fmaxl(largest, fabsl(want[j]));
+        largest = fmaxl(largest, fabsl(size[j]));
         if (fabsl(got[j] - want[j]) > worst) worst = fabsl(got[j] - want[at = j]);
     }
     return CHECK(worst <= bound * EPSILON * largest,
@@ -273,8 +282,8 @@ static void try_net(const fnn_target *target, fnn_recurrent d)
     run(&q, 1);
     for (int a = 0; a < TAPE; a++) {
         if (!q.has[a]) continue;
-        if (output(a)) compare(&q, a, q.a[a], q.want[a], 40);
-        else if (differentiable(a)) compare(&q, a, q.da[a], q.dwant[a], 40);
+        if (output(a)) compare(&q, a, q.a[a], q.want[a], q.want[a], 40);
+        else if (differentiable(a)) compare(&q, a, q.da[a], q.dwant[a], q.dsize[a], 40);
     }
     size_t bytes = (size_t)q.size[Y] * sizeof(real);
     real *y = malloc(bytes);
