@@ -83,7 +83,9 @@ SWAPS = {
 }
 NUMBER = re.compile(r"(?<![\w.])(\d+\.\d*(?:e-?\d+)?|\d+)(?![\w.])")
 STATEMENT = re.compile(r"^\s+((?:FN\()?[a-z_]\w*\)?\(.*\)|[a-z_][\w.\->\[\] +*]* [-+*/]?= [^;]*);\s*$")
-DECLARATION = re.compile(r"^\s*(const|static|int|int32_t|int64_t|size_t|double|real|vec|vmask|wide|unsigned|fnn_\w+|FN\(\w+\) )\b")
+DECLARATION = re.compile(
+    r"^\s*(const|static|int|int32_t|int64_t|size_t|double|real|vec|vmask|wide|unsigned|fnn_\w+|FN\(\w+\) )\b"
+)
 
 
 def code_lines(path):
@@ -157,7 +159,9 @@ class Bench:
             return sorted(folder.glob("*.o"))
         folder.mkdir(parents=True)
         other = 96 - bits
-        rows = f"PROBLEM_ROW({suite})\n" if "RANDOM_PROBLEM" in (self.root / f"tests/test_{suite}.c").read_text() else ""
+        rows = (
+            f"PROBLEM_ROW({suite})\n" if "RANDOM_PROBLEM" in (self.root / f"tests/test_{suite}.c").read_text() else ""
+        )
         (folder / "suites.inc").write_text(f"SUITE_ROW({suite})\n")
         (folder / "problems.inc").write_text(rows or "#error a suite without random problems\n")
         (folder / "stub.c").write_text(

@@ -48,6 +48,25 @@ class Entry:
         self.name, self.dtype, self.shape, self.begin, self.end = name, dtype, shape, begin, end
 
 
+class _Digest:
+    """SHA-256 of bytes. OpenSSL's want of memory, for hashlib a ValueError, is a MemoryError."""
+
+    def __init__(self, data):
+        self._hash = _with_memory(lambda: hashlib.sha256(data))
+        self.update = self._hash.update
+
+    def digits(self):
+        """The digest in hexadecimal, as bytes."""
+        return _with_memory(self._hash.hexdigest).encode()
+
+
+def _with_memory(call):
+    try:
+        return call()
+    except ValueError as error:
+        raise MemoryError("no memory for a checksum") from error
+
+
 def parse_json(text):
     """The value of a JSON text that may come from anyone; ModelFileError for what is not strictly JSON, or too much."""
     cost = _CONTAINER_COST * (text.count("{") + text.count("[")) + _VALUE_COST * text.count(",")
@@ -103,7 +122,7 @@ def write(metadata, arrays, put, put_at):
     """
     header = _header(metadata, arrays)
     start = len(header).to_bytes(8, "little") + header
-    digest = hashlib.sha256(start)
+    digest = _Digest(start)
     put(start)
     for array in arrays.values():
         flat = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(-1).view(np.uint8)
@@ -111,7 +130,7 @@ def write(metadata, arrays, put, put_at):
             block = flat[at : at + _BLOCK].tobytes()
             digest.update(block)
             put(block)
-    put_at(digest.hexdigest().encode(), _DIGITS_AT)
+    put_at(digest.digits(), _DIGITS_AT)
 
 
 def _header(metadata, arrays):
@@ -181,11 +200,11 @@ class Reader:
         # A header that hides what follows its digits from the digest is impossible: they are digits, 64 of them.
         written = header[len(_OPENING) : len(_OPENING) + _DIGITS]
         blank = _OPENING + b"0" * _DIGITS + header[len(_OPENING) + _DIGITS :]
-        digest = hashlib.sha256(len(header).to_bytes(8, "little") + blank)
+        digest = _Digest(len(header).to_bytes(8, "little") + blank)
         block = bytearray(_BLOCK)
         while count := self._stream.readinto(block):
             digest.update(memoryview(block)[:count])
-        if digest.hexdigest().encode() != written:
+        if digest.digits() != written:
             raise ModelFileError("its checksum is wrong: it is damaged, or another program has changed it")
 
 
