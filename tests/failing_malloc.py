@@ -1,7 +1,7 @@
 """Drives failing_malloc.c: calls a function again and again, each time with another allocation failing.
 
-`build` compiles the library; a program that was started with it preloaded gives `survey` the operation and what must hold
-after every failure. It is a module and not a plug-in of pytest, whose own allocations would fail too.
+`build` compiles the library; a program that was started with it preloaded gives `survey` the operation and what must
+hold after every failure. It is a module and not a plug-in of pytest, whose own allocations would fail too.
 """
 
 import ctypes
@@ -76,8 +76,9 @@ def _numpy_forgot(error):
 def survey(function, check, *, numbers, onward, errors=(), repeats=4):
     """Fail allocation n of `function` for each of `numbers`, until one call needs fewer; returns how many calls failed.
 
-    A call either succeeds (the failure was of no consequence, as that of a cache) or raises MemoryError or one of `errors`,
-    and `check` must hold after both. Where a call failed it is repeated: the blocks alive must not grow with every repeat.
+    A call either succeeds (the failure was of no consequence, as that of a cache) or raises MemoryError or one of
+    `errors`, and `check` must hold after both. Where a call failed it is repeated: the blocks alive must not grow
+    with every repeat.
     """
     shortage, failed = Shortage(), 0
     counts = array("q", [0] * repeats)  # which keeps no objects alive

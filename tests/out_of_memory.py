@@ -16,11 +16,10 @@ import fastnn as fnn
 
 
 def network():
-    net = fnn.Network(
+    return fnn.Network(
         [fnn.Conv2D(3, 3, activation="relu"), fnn.Flatten(), fnn.Dense(5), fnn.BatchNorm(), fnn.Dense(3, "softmax")],
         seed=1,
     )
-    return net
 
 
 def main(operation, first, step, onward):

@@ -40,7 +40,7 @@ SHELVES = [
     {"fastnn.network", "fastnn.serialize", "fastnn._typing"},
     {"fastnn.convert", "fastnn.displays"},
     {"fastnn", "fastnn._config_report"},
-    {"fastnn.benchmark", "fastnn.demo", "fastnn.sklearn", "fastnn._table"},
+    {"fastnn.benchmark", "fastnn.demo", "fastnn.sklearn", "fastnn.selftest", "fastnn._table"},
     {"fastnn.cli"},
     {"fastnn.__main__"},
 ]

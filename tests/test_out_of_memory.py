@@ -1,7 +1,7 @@
 """The n-th allocation fails, n = 1, 2, ... until the call succeeds, once and from then on.
 
-The call raises MemoryError (or succeeds without what it could not have), the parameters and the file on disk are as they
-were, the next call gives the same bits, and no block of memory stays behind.
+The call raises MemoryError (or succeeds without what it could not have), the parameters and the file on disk are as
+they were, the next call gives the same bits, and no block of memory stays behind.
 """
 
 import re

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Which lines of csrc the tests run: `make -C csrc coverage` builds and runs them, then this reads what gcov counted.
 
-A line that is compiled for several targets and precisions counts as run where any of them runs it. Prints a row for each
-file and every line that nothing runs; the exit code is 1 below 95 %.
+A line that is compiled for several targets and precisions counts as run where any of them runs it. Prints a row for
+each file and every line that nothing runs; the exit code is 1 below 95 %.
 """
 
 import gzip

@@ -5,11 +5,12 @@
     python csrc/tests/mutants.py --file conv.h --count 50    of one file
     python csrc/tests/mutants.py --only conv.h:120:9:2       one again, as the report names it
 
-A mutant changes an operator, a constant, a comparison, a vector operation, or drops a statement. It is built for one target
-in one precision with the kernels of its suites alone, and is killed by a failed check, a crash or a run of twenty times the
-usual time; what float does not kill is tried in double. A mutant whose object code is the original's in both precisions is
-no change, and is not counted; nor is one that does not compile, or that equivalent_mutants.txt lists with the reason why
-nothing could tell it from the original. The exit code is 0 where at least nine in ten are killed.
+A mutant changes an operator, a constant, a comparison, a vector operation, or drops a statement. It is built for one
+target in one precision with the kernels of its suites alone, and is killed by a failed check, a crash or a run of
+twenty times the usual time; what float does not kill is tried in double. A mutant whose object code is the original's
+in both precisions is no change, and is not counted; nor is one that does not compile, or that equivalent_mutants.txt
+lists with the reason why nothing could tell it from the original. The exit code is 0 where at least nine in ten are
+killed.
 """
 
 import argparse
@@ -159,11 +160,10 @@ class Bench:
             return sorted(folder.glob("*.o"))
         folder.mkdir(parents=True)
         other = 96 - bits
-        rows = (
-            f"PROBLEM_ROW({suite})\n" if "RANDOM_PROBLEM" in (self.root / f"tests/test_{suite}.c").read_text() else ""
-        )
+        tests = (self.root / f"tests/test_{suite}.c").read_text()
+        assert f"RANDOM_PROBLEM({suite})" in tests, f"{suite} has no random problems"
         (folder / "suites.inc").write_text(f"SUITE_ROW({suite})\n")
-        (folder / "problems.inc").write_text(rows or "#error a suite without random problems\n")
+        (folder / "problems.inc").write_text(f"PROBLEM_ROW({suite})\n")
         (folder / "stub.c").write_text(
             '#include "fastnn.h"\nextern const fnn_target mutated;\n'
             "static const fnn_target *const all[] = {&mutated};\n"
@@ -193,7 +193,8 @@ class Bench:
             "#include <float.h>\n#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"
             '#include "cpu.h"\n#include "fastnn.h"\n#include "rng.h"\n#include "simd/vocabulary.h"\n'
             f'#define TARGET {self.target}\n#define SIMD "../simd/{vectors}"\n#define PRECISION f{bits}\n'
-            f"#define REAL_BITS {bits}\n#define REAL_MIN {kind}_MIN\n#define REAL_MAX {kind}_MAX\n#define real {ctype}\n"
+            f"#define REAL_BITS {bits}\n#define real {ctype}\n"
+            f"#define REAL_MIN {kind}_MIN\n#define REAL_MAX {kind}_MAX\n"
             '#include "targets/instance.h"\n'
             f"static const fnn_kernels_f{bits} table = {{{table}}};\n"
             "static int yes(void) { return 1; }\nextern const fnn_target mutated;\n"
@@ -279,10 +280,8 @@ def main():
                 break
             path, number, _, _, old, new = mutant
             line = path.read_text().split("\n")[number - 1].strip()
-            if (path.name, line, old, new) in equivalent:
-                verdict = "equivalent"
-            else:
-                verdict = bench.try_mutant(mutant)
+            listed = (path.name, line, old, new) in equivalent
+            verdict = "equivalent" if listed else bench.try_mutant(mutant)
             tally[verdict] = tally.get(verdict, 0) + 1
             if verdict == "survived":
                 print(f"survived {name_of(mutant)}: {line} | {old} | {new}", flush=True)

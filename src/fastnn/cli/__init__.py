@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from ..errors import FastnnError
-from . import demo, info, predict, train
+from . import demo, info, predict, selftest, train
 from ._report import note
 
 
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add(commands)
     predict.add(commands)
     info.add(commands)
+    selftest.add(commands)
     commands.add_parser("bench", help="time this machine's fastnn beside pure Python and NumPy", add_help=False)
     return parser
 
