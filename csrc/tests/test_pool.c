@@ -1,8 +1,14 @@
 /* test_pool.c: every chunk runs once, whatever the number of threads, whoever else wants the pool, before and after a
- * fork and a shutdown. Meant to be run under the thread sanitizer too. */
+ * fork and a shutdown, and where the system grants no threads. Meant to be run under the thread sanitizer too. */
 #define _GNU_SOURCE
 #include "harness.h"
 
+#if REAL_BITS == 64 /* nothing of it depends on the precision */
+SUITE(pool) {}
+#else
+
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_THREAD__) && REAL_BITS == 32
+#if defined(__SANITIZE_THREAD__)
 /* The child of test_fork makes threads, which the sanitizer refuses unless told. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void) { return "die_after_fork=0"; }
@@ -64,6 +70,42 @@ static void test_many_small_regions(void)
     CHECK(each_ran(&r, 8, 20000), "8 threads, 20000 regions");
     /* More threads than CPUs must not crawl: parked for their turn, not spinning against each other. */
     CHECK(seconds() - start < 20.0, "20000 regions took %.1f s", seconds() - start);
+}
+
+/* What the pool asks of the system, by the linker's --wrap: threads are refused where none are left to allow. */
+static int threads_allowed = INT_MAX, watch_allowed = 1;
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg);
+int __real_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
+
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg)
+{
+    return threads_allowed-- > 0 ? __real_pthread_create(thread, attributes, start, arg) : EAGAIN;
+}
+
+int __wrap_pthread_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void))
+{
+    return watch_allowed ? __real_pthread_atfork(prepare, parent, child) : ENOMEM;
+}
+
+/* With as many threads as the system grants, none among them, every chunk runs all the same; and with more when it does. */
+static void test_refused_threads(void)
+{
+    static const int allowed[] = {0, 1, 3};
+    for (int watched = 0; watched < 2; watched++)
+        for (int i = 0; i < COUNT(allowed); i++) {
+            region r = {{0}};
+            fnn_pool_shutdown();
+            watch_allowed = watched, threads_allowed = allowed[i];
+            fnn_parallel(6, 100, count_chunk, &r);
+            int size = fnn_pool_size();
+            watch_allowed = 1, threads_allowed = INT_MAX;
+            CHECK(each_ran(&r, 100, 1), "%d of 5 threads granted", allowed[i]);
+            CHECK(size == allowed[i] || (size == 0 && !watched), "%d of 5 threads granted, %d taken", allowed[i], size);
+            fnn_parallel(6, 100, count_chunk, &r);
+            CHECK(each_ran(&r, 100, 2) && fnn_pool_size() == 5, "all granted, %d taken", fnn_pool_size());
+        }
 }
 
 static void sleep_chunk(void *arg, int64_t i)
@@ -207,7 +249,8 @@ static void test_idle_workers_use_no_cpu(void)
 
 SUITE(pool)
 {
-    if (REAL_BITS == 64) return;
+    test_refused_threads(); /* first: a pool watches for forks once in a process */
+    fnn_pool_shutdown();
     test_every_chunk_once();
     test_many_small_regions();
     test_parked_workers_wake();
@@ -218,3 +261,4 @@ SUITE(pool)
     test_workers_block_signals();
     test_idle_workers_use_no_cpu();
 }
+#endif
