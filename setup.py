@@ -3,7 +3,8 @@
 Each CPU target of csrc is one static library with its own compiler flags; all of them are linked into the one extension
 that binds the kernels (`_core/binding`). The engine is built twice from the same source, for float and for double, and
 reaches the kernels through the table that the binding exports.
-FASTNN_WERROR=1 turns compiler warnings into errors.
+FASTNN_WERROR=1 turns compiler warnings into errors; FASTNN_SANITIZE=1 builds with the address and undefined behaviour
+sanitizers, for tests/sanitize.sh.
 """
 
 import os
@@ -15,9 +16,13 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 
+SANITIZERS = []
+if os.environ.get("FASTNN_SANITIZE") == "1":
+    SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+OPTIMIZE = ["-O1", *SANITIZERS] if SANITIZERS else ["-O3"]
 COMMON = [
     "-std=c11",
-    "-O3",
+    *OPTIMIZE,
     "-ffp-contract=fast",
     "-fno-math-errno",
     "-fno-trapping-math",
@@ -64,14 +69,14 @@ def engine(name, defines=()):
         include_dirs=["csrc", "src/fastnn/_core"],
         define_macros=list(defines),
         extra_compile_args=[
-            "-O3",
+            *OPTIMIZE,
             "-ffp-contract=fast",
             "-fno-math-errno",
             "-fno-trapping-math",
             "-g0",
             *ENGINE_WARNINGS,
         ],
-        extra_link_args=["-lpthread", "-lm"] if os.name == "posix" else [],
+        extra_link_args=[*SANITIZERS, "-lpthread", "-lm"] if os.name == "posix" else [],
         depends=[*HEADERS, *sorted(glob("src/fastnn/_core/**/*.p??", recursive=True))],
     )
 
