@@ -279,12 +279,11 @@ def main():
             if tally.get("killed", 0) + tally.get("survived", 0) >= options.count:
                 break
             path, number, _, _, old, new = mutant
-            line = path.read_text().split("\n")[number - 1].strip()
+            line = (bench.root / path.relative_to(CSRC)).read_text().split("\n")[number - 1].strip()
             listed = (path.name, line, old, new) in equivalent
             verdict = "equivalent" if listed else bench.try_mutant(mutant)
             tally[verdict] = tally.get(verdict, 0) + 1
-            if verdict == "survived":
-                print(f"survived {name_of(mutant)}: {line} | {old} | {new}", flush=True)
+            print(f"{verdict:10} {name_of(mutant)}: {line} | {old} | {new}", flush=True)
     counted = tally.get("killed", 0) + tally.get("survived", 0)
     share = tally.get("killed", 0) / counted if counted else 0.0
     print(f"{tally}: {share:.1%} of {counted} killed")
