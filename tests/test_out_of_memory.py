@@ -40,5 +40,5 @@ def test_no_array_or_block_is_taken_for_granted(library, operation, onward):
 @pytest.mark.parametrize("operation", ["predict", "fit", "save", "load"])
 def test_no_object_is_taken_for_granted(library, operation):
     """A sample, since Python makes thousands of objects; another part of it for every operation."""
-    first = 1 + len(operation)
-    assert failures(library, operation, first, 61, 0, every_object=True) >= 3
+    step = 61 if operation == "fit" else 211  # a fit that has its program makes few objects
+    assert failures(library, operation, 1 + len(operation), step, 0, every_object=True) >= 3
