@@ -82,12 +82,14 @@ static unsigned char *slot_bytes(int slot)
 /* Watches the bytes before and after a buffer in place of those of the slot's buffer so far. */
 static void watch(int slot, unsigned char *before, size_t size_before, unsigned char *after, size_t size_after)
 {
-    for (int side = 0; side < 2; side++) ASAN_UNPOISON_MEMORY_REGION(slots[slot].watched[side].bytes, slots[slot].watched[side].size);
+    for (int side = 0; side < 2; side++)
+        ASAN_UNPOISON_MEMORY_REGION(slots[slot].watched[side].bytes, slots[slot].watched[side].size);
     slots[slot].watched[0].bytes = before, slots[slot].watched[0].size = size_before;
     slots[slot].watched[1].bytes = after, slots[slot].watched[1].size = size_after;
     if (size_before) memset(before, CANARY, size_before);
     if (size_after) memset(after, CANARY, size_after);
-    for (int side = 0; side < 2; side++) ASAN_POISON_MEMORY_REGION(slots[slot].watched[side].bytes, slots[slot].watched[side].size);
+    for (int side = 0; side < 2; side++)
+        ASAN_POISON_MEMORY_REGION(slots[slot].watched[side].bytes, slots[slot].watched[side].size);
 }
 
 void *placed(int slot, size_t size, size_t unit, int place)
