@@ -175,9 +175,9 @@ static void ref_backward(problem *q)
 
 /* ---- copies ---------------------------------------------------------------------------------------------------- */
 
-/* variant: 0: dense, 1: strided, 2, 3: the same, added */
-static int64_t lds(const problem *q) { return q->cols + (q->variant % 2 ? 3 : 0); }
-static int64_t ldd(const problem *q) { return q->cols + (q->variant % 2 ? 5 : 0); }
+/* Bits of the variant: 1: from strided rows, 2: added, 4: to strided rows. */
+static int64_t lds(const problem *q) { return q->cols + (q->variant & 1 ? 3 : 0); }
+static int64_t ldd(const problem *q) { return q->cols + (q->variant & 4 ? 5 : 0); }
 static void strided(problem *q)
 {
     q->length[0] = q->rows ? (q->rows - 1) * lds(q) + q->cols : 0;
@@ -185,14 +185,14 @@ static void strided(problem *q)
 }
 static void run_copy_2d(problem *q)
 {
-    q->k->copy_2d(q->cx, q->rows, q->cols, q->b[0], lds(q), q->b[1], ldd(q), q->variant >= 2);
+    q->k->copy_2d(q->cx, q->rows, q->cols, q->b[0], lds(q), q->b[1], ldd(q), (q->variant & 2) != 0);
 }
 static void ref_copy_2d(problem *q)
 {
     for (int64_t i = 0; i < q->rows; i++)
         for (int64_t j = 0; j < q->cols; j++) {
             long double *to = &q->w[1][i * ldd(q) + j], from = q->w[0][i * lds(q) + j];
-            *to = q->variant >= 2 ? *to + from : from;
+            *to = q->variant & 2 ? *to + from : from;
         }
 }
 static void run_gather(problem *q) { q->k->gather_rows(q->cx, q->rows, q->cols, q->index, q->b[0], q->b[1]); }
@@ -221,7 +221,7 @@ static const test_case cases[] = {
     {"activation_forward", FLAT, 2 * FNN_GELU, two, fill_activation, run_activation, ref_activation, 4, 0, 0},
     {"gelu_forward", FLAT, 2, two, fill_activation, run_gelu, ref_gelu, 6, 0, 0},
     {"activation_backward", FLAT, 3 * FNN_ACTIVATION_COUNT, three, fill_backward, run_backward, ref_backward, 4, 6, 0},
-    {"copy_2d", MATRIX, 4, strided, NULL, run_copy_2d, ref_copy_2d, 0.5, 0, 0},
+    {"copy_2d", MATRIX, 8, strided, NULL, run_copy_2d, ref_copy_2d, 0.5, 0, 0},
     {"gather_rows", MATRIX, 1, two, NULL, run_gather, ref_gather, 0, 0, 0},
     {"scatter_rows", MATRIX, 1, two, NULL, run_scatter, ref_scatter, 0, 0, 0},
     {"mul", FLAT, 4, three, NULL, run_mul, ref_mul, 2, 8, 0},
