@@ -56,6 +56,8 @@ static void test_order(const fnn_target *target)
     }
 }
 
+RANDOM_PROBLEM(ascending) { random_case(target, cases, COUNT(cases)); }
+
 SUITE(ascending)
 {
     const fnn_target *targets[8];

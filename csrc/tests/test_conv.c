@@ -218,35 +218,40 @@ static void test_common(const fnn_target *target)
 }
 
 /* 3 x 3 taps of many channels: odd sizes, any padding, images smaller than a tile, channels around whole vectors. */
-static void test_three_by_three(const fnn_target *target)
+static fnn_conv random_three_by_three(void)
 {
-    for (int i = 0; i < problems(120); i++) {
-        fnn_conv d = plain(1 + below(12), 3 + below(9), 8 + below(40), 3, 8 + below(40), 1);
-        fnn_window *w = &d.window;
-        w->height = 3 + below(9);
-        do {
-            w->top = below(3), w->left = below(3);
-            w->out_height = w->height + w->top + below(4) - 2, w->out_width = w->width + w->left + below(4) - 2;
-        } while (w->out_height < 1 || w->out_width < 1);
-        d.activation = below(2) ? FNN_RELU : FNN_LINEAR;
-        d.adds_dx = (int32_t)below(2), d.adds_dw = (int32_t)below(2);
-        try_conv(target, d, 1 + (int)below(3));
-    }
+    fnn_conv d = plain(1 + below(12), 3 + below(9), 8 + below(40), 3, 8 + below(40), 1);
+    fnn_window *w = &d.window;
+    w->height = 3 + below(9);
+    do {
+        w->top = below(3), w->left = below(3);
+        w->out_height = w->height + w->top + below(4) - 2, w->out_width = w->width + w->left + below(4) - 2;
+    } while (w->out_height < 1 || w->out_width < 1);
+    d.activation = below(2) ? FNN_RELU : FNN_LINEAR;
+    d.adds_dx = (int32_t)below(2), d.adds_dw = (int32_t)below(2);
+    return d;
 }
 
 /* Images of one channel and few filters: every padding and dilation, windows about as large as the image. */
-static void test_planes(const fnn_target *target)
+static fnn_conv random_plane(void)
 {
-    for (int i = 0; i < problems(300); i++) {
-        fnn_conv d = random_conv(5, 40, 1);
-        fnn_window *w = &d.window;
+    fnn_conv d;
+    fnn_window *w = &d.window;
+    do {
+        d = random_conv(5, 40, 1);
         w->channels = d.groups = 1;
         d.filters = 1 + below(9);
         w->stride_x = w->stride_y = 1;
         w->out_height = w->height + w->top + below(4) - (w->kernel_height - 1) * w->dilation_y;
         w->out_width = w->width + w->left + below(4) - (w->kernel_width - 1) * w->dilation_x;
-        if (w->out_height > 0 && w->out_width > 0) try_conv(target, d, 1 + (int)below(3));
-    }
+    } while (w->out_height < 1 || w->out_width < 1);
+    return d;
+}
+
+static void test_special(const fnn_target *target)
+{
+    for (int i = 0; i < problems(120); i++) try_conv(target, random_three_by_three(), 1 + (int)below(3));
+    for (int i = 0; i < problems(300); i++) try_conv(target, random_plane(), 1 + (int)below(3));
 }
 
 /* Every bit at any number of threads: forward, and backward over several parts. */
@@ -303,7 +308,8 @@ static void test_scratch(const fnn_target *target)
 
 RANDOM_PROBLEM(conv)
 {
-    fnn_conv d = below(200) ? random_conv(3, 6, 3) : below(8) ? random_conv(3, 12, 20) : random_conv(20, 20, 9);
+    fnn_conv d = below(100) ? random_conv(3, 6, 3) : below(3) == 0 ? random_three_by_three()
+               : below(2) ? random_plane() : below(8) ? random_conv(3, 12, 20) : random_conv(20, 20, 9);
     try_conv(target, d, 1 + (int)below(3));
 }
 
@@ -314,8 +320,7 @@ SUITE(conv)
     for (int t = 0; t < count; t++) {
         test_random(targets[t]);
         test_common(targets[t]);
-        test_three_by_three(targets[t]);
-        test_planes(targets[t]);
+        test_special(targets[t]);
         test_threads(targets[t]);
         test_scratch(targets[t]);
     }

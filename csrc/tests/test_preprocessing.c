@@ -13,13 +13,12 @@ typedef struct {
 
 static void set_up_scale(problem_scale *q, const fnn_target *target, fnn_standardize d, int fills)
 {
-    const int side = (int)below(2);
-    const size_t row = (size_t)d.cols * sizeof(real), all = (size_t)d.rows * row, wide = all * (d.indicators ? 2 : 1);
+    const int64_t all = d.rows * d.cols, wide = all * (d.indicators ? 2 : 1);
     *q = (problem_scale){.d = d, .target = target, .threads = 1, .fills = fills};
-    q->x = guarded(0, all, side), q->dx = guarded(1, all, side);
-    q->y = guarded(2, wide, side), q->dy = guarded(3, wide, side);
-    q->mean = guarded(4, row, side), q->deviation = guarded(5, row, side), q->fill = guarded(6, row, side);
-    q->tables = guarded(7, 2 * row, side);
+    q->x = REALS(0, all, ANYWHERE), q->dx = REALS(1, all, ANYWHERE);
+    q->y = REALS(2, wide, ANYWHERE), q->dy = REALS(3, wide, ANYWHERE);
+    q->mean = REALS(4, d.cols, ANYWHERE), q->deviation = REALS(5, d.cols, ANYWHERE);
+    q->fill = REALS(6, d.cols, ANYWHERE), q->tables = REALS(7, 2 * d.cols, ANYWHERE);
     for (int64_t i = 0; i < d.rows * d.cols; i++) {
         q->x[i] = below(4) == 0 && (fills || d.indicators) ? (real)NAN : (real)uniform(-4, 4);
         q->dx[i] = (real)uniform(-4, 4);
@@ -68,16 +67,14 @@ static void check_scale(const problem_scale *q)
     free(before);
 }
 
-static void test_standardize(const fnn_target *target)
+static void try_standardize(const fnn_target *target)
 {
-    for (int i = 0; i < problems(1000); i++) {
-        problem_scale q;
-        fnn_standardize d = {.rows = below(i % 20 ? 8 : 100), .cols = 1 + below(i % 5 ? 40 : 150),
-                             .indicators = (int)below(2), .adds_dx = (int)below(2)};
-        set_up_scale(&q, target, d, (int)below(2));
-        q.threads = 1 + (int)below(3);
-        check_scale(&q);
-    }
+    problem_scale q;
+    fnn_standardize d = {.rows = below(below(20) ? 8 : 100), .cols = 1 + below(below(5) ? 40 : 150),
+                         .indicators = (int)below(2), .adds_dx = (int)below(2)};
+    set_up_scale(&q, target, d, (int)below(2));
+    q.threads = 1 + (int)below(3);
+    check_scale(&q);
 }
 
 /* What stands for the mean becomes exactly 0, whatever the deviation. */
@@ -129,20 +126,19 @@ static void check_one_hot(const fnn_target *target, fnn_one_hot d, int threads, 
 {
     int64_t rest[MOST_COLUMNS], columns[MOST_COLUMNS];
     const real *categories[MOST_COLUMNS];
-    const int side = (int)below(2);
     d.cols = d.rest_count + d.count, d.out = d.rest_count;
     const int64_t first = below(d.rest_count + 1); /* of the encoded columns, which lie backwards among the others */
     for (int64_t k = 0; k < d.rest_count; k++) rest[k] = k < first ? k : k + d.count;
     for (int64_t c = 0; c < d.count; c++) columns[c] = first + d.count - 1 - c;
     for (int64_t c = 0; c < d.count; c++) {
-        real *known = guarded(4 + (int)c, (size_t)counts[c] * sizeof(real), side);
+        real *known = REALS(4 + (int)c, counts[c], ANYWHERE);
         for (int64_t j = 0; j < counts[c]; j++) known[j] = (real)(j - 2);
         categories[c] = known, d.out += counts[c] + d.missing;
     }
     d.rest = rest, d.columns = columns, d.counts = counts;
     const int64_t n = d.rows * d.cols;
-    real *x = guarded(0, (size_t)n * sizeof *x, side), *dx = guarded(1, (size_t)n * sizeof *x, side);
-    real *y = guarded(2, (size_t)(d.rows * d.out) * sizeof *x, side), *dy = guarded(3, (size_t)(d.rows * d.out) * sizeof *x, side);
+    real *x = REALS(0, n, ANYWHERE), *dx = REALS(1, n, ANYWHERE);
+    real *y = REALS(2, d.rows * d.out, ANYWHERE), *dy = REALS(3, d.rows * d.out, ANYWHERE);
     real *before = malloc((size_t)(n + 1) * sizeof *before);
     for (int64_t i = 0; i < n; i++) {
         x[i] = below(6) == 0 ? (real)NAN : (real)(below(MOST_CATEGORIES + 2) - 2);
@@ -171,15 +167,13 @@ static void check_one_hot(const fnn_target *target, fnn_one_hot d, int threads, 
     free(before);
 }
 
-static void test_one_hot(const fnn_target *target)
+static void try_one_hot(const fnn_target *target, int64_t rows)
 {
-    for (int i = 0; i < problems(1000); i++) {
-        int64_t counts[MOST_COLUMNS];
-        for (int c = 0; c < MOST_COLUMNS; c++) counts[c] = 1 + below(i % 3 ? 6 : MOST_CATEGORIES);
-        fnn_one_hot d = {.rows = i % 50 ? below(9) : 3000, .rest_count = below(3), .count = 1 + below(4),
-                         .missing = (int)below(2), .adds_dx = (int)below(2)};
-        check_one_hot(target, d, 1 + (int)below(3), counts);
-    }
+    int64_t counts[MOST_COLUMNS];
+    for (int c = 0; c < MOST_COLUMNS; c++) counts[c] = 1 + below(below(3) ? 6 : MOST_CATEGORIES);
+    fnn_one_hot d = {.rows = rows, .rest_count = below(3), .count = 1 + below(4), .missing = (int)below(2),
+                     .adds_dx = (int)below(2)};
+    check_one_hot(target, d, 1 + (int)below(3), counts);
 }
 
 /* ---- what is refused ---------------------------------------------------------------------------------------------- */
@@ -188,8 +182,7 @@ static void test_first_refused(const fnn_target *target)
 {
     for (int i = 0; i < problems(1000); i++) {
         const int64_t rows = below(i % 20 ? 9 : 20000), cols = 1 + below(20);
-        const int side = (int)below(2);
-        real *x = guarded(0, (size_t)(rows * cols) * sizeof *x, side), *takes = guarded(1, (size_t)cols * sizeof *x, side);
+        real *x = REALS(0, rows * cols, ANYWHERE), *takes = REALS(1, cols, ANYWHERE);
         for (int64_t j = 0; j < cols; j++) takes[j] = (real)below(2);
         for (int64_t k = 0; k < rows * cols; k++) {
             x[k] = (real)uniform(-4, 4);
@@ -208,16 +201,22 @@ static void test_first_refused(const fnn_target *target)
     }
 }
 
+RANDOM_PROBLEM(preprocessing)
+{
+    if (below(2)) try_standardize(target);
+    else try_one_hot(target, below(9));
+}
+
 SUITE(preprocessing)
 {
     const fnn_target *targets[8];
     int count = usable_targets(targets);
     for (int t = 0; t < count; t++) {
-        test_standardize(targets[t]);
+        for (int i = 0; i < problems(1000); i++) try_standardize(targets[t]);
         test_filled_with_the_mean(targets[t]);
         test_copies(targets[t]);
         test_scale_threads(targets[t]);
-        test_one_hot(targets[t]);
+        for (int i = 0; i < problems(1000); i++) try_one_hot(targets[t], i % 50 ? below(9) : 3000);
         test_first_refused(targets[t]);
     }
 }
