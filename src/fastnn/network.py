@@ -715,7 +715,7 @@ class Network:
 
         samples = None if samples is None else positive_int(samples, "samples")
         epsilon, tolerance = positive(epsilon, "epsilon"), positive(tolerance, "tolerance")
-        with self._training.paused():
+        with self._paused():
             state = self._drafted(X)
             return _gradient_check.check(self, state, X, y, sample_weight, samples, epsilon, tolerance)
 

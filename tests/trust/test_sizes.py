@@ -137,7 +137,8 @@ def check_parts(check):
 def check_calls(check):
     """Methods of a network; after each refusal it is as it was."""
     net = fnn.Network([fnn.Dense(4, "tanh"), fnn.Dense(1)], input_shape=3, seed=0)
-    needs = {"fit": (X, Y), "predict": (X,), "lr_find": (X, Y), "partial_fit": (X, Y), "stream": (), "build": ()}
+    needs = {"fit": (X, Y), "predict": (X,), "lr_find": (X, Y), "partial_fit": (X, Y), "stream": (), "build": (),
+             "gradient_check": (X, Y)}  # fmt: skip
     for method in (name for name in dir(fnn.Network) if not name.startswith("_") and callable(getattr(net, name))):
         signature = inspect.signature(getattr(net, method))
         for name, optional in sizes_in(signature):

@@ -67,7 +67,12 @@ def network(case, dtype, put, behind):
     first = inputs[0] if behind else put(inputs[0])
     y = case.make()([first, *inputs[1:]] if isinstance(case.shape, list) else first)
     net = fnn.Network(inputs=inputs, outputs=put(y) if behind else y, loss="mse", dtype=dtype, seed=3)
-    net.params[:] += np.random.default_rng(3).uniform(-0.2, 0.2, net.params.shape)
+    rng = np.random.default_rng(3)
+    net.params[:] += rng.uniform(-0.2, 0.2, net.params.shape)
+    weights = net.get_weights()
+    names = (name for name in weights if name.endswith((".mean", ".deviation")))
+    learned = {name: rng.uniform(0.5, 2, weights[name].shape) for name in names}
+    net.set_weights({**weights, **learned})
     return net
 
 
