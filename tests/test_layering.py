@@ -36,7 +36,7 @@ SHELVES = [
     {"fastnn._problem"},
     {"fastnn._figures", "fastnn._loops", "fastnn._batches"},
     {"fastnn._fit", "fastnn._lr_find", "fastnn._prediction", "fastnn._predictor", "fastnn._stream"},
-    {"fastnn._inspect", "fastnn._gradient_check", "fastnn._picture", "fastnn._uncertainty"},
+    {"fastnn._inspect", "fastnn._gradient_check", "fastnn._inspection", "fastnn._picture", "fastnn._uncertainty"},
     {"fastnn.network", "fastnn.serialize", "fastnn._typing"},
     {"fastnn.convert", "fastnn.displays"},
     {"fastnn", "fastnn._config_report"},
