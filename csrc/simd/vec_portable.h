@@ -60,7 +60,7 @@ ALWAYS_INLINE vint FN(int_set1)(lane_int k) { return k - (vint){0}; }
 ALWAYS_INLINE vmask mask_first(int64_t n) { return IOTA < FN(int_set1)((lane_int)n); }
 ALWAYS_INLINE vmask mask_at_least(const uint32_t *p, uint32_t t)
 {
-    vmask m;
+    vmask m = {0}; /* which compilers that do not unroll the loop ask for */
     for (int i = 0; i < VL; i++) m[i] = -(p[i] >= t);
     return m;
 }
