@@ -53,24 +53,22 @@ ALWAYS_INLINE vec v_fnma(vec a, vec b, vec c) { return OP(fnmadd)(a, b, c); }
 ALWAYS_INLINE vec v_max(vec a, vec b) { return OP(max)(a, b); }
 ALWAYS_INLINE vec v_min(vec a, vec b) { return OP(min)(a, b); }
 ALWAYS_INLINE vec v_sqrt(vec a) { return OP(sqrt)(a); }
-#if REAL_BITS == 32
-/* An estimate and one step of Newton's method. */
+/* Estimates of 14 bits, which each step of Newton's method doubles: one for float, two for double. */
 ALWAYS_INLINE vec v_near_sqrt(vec a)
 {
-    a = v_min(v_set1(FLT_MAX), v_max(v_set1(FLT_MIN), a));
-    vec r = _mm512_rsqrt14_ps(a), root = v_mul(a, r);
-    return v_fma(v_mul(v_set1(0.5f), root), v_fnma(root, r, v_set1(1)), root);
+    a = v_min(v_set1(REAL_MAX), v_max(v_set1(REAL_MIN), a));
+    vec half = v_set1((real)0.5), one = v_set1(1), r = OP(rsqrt14)(a);
+    if (REAL_BITS == 64) r = v_fma(v_mul(half, r), v_fnma(v_mul(a, r), r, one), r);
+    vec root = v_mul(a, r);
+    return v_fma(v_mul(half, root), v_fnma(root, r, one), root);
 }
 ALWAYS_INLINE vec v_near_div(vec a, vec b)
 {
-    vec r = _mm512_rcp14_ps(b);
-    r = v_fma(r, v_fnma(b, r, v_set1(1)), r);
+    vec one = v_set1(1), r = OP(rcp14)(b);
+    r = v_fma(r, v_fnma(b, r, one), r);
+    if (REAL_BITS == 64) r = v_fma(r, v_fnma(b, r, one), r);
     return v_mul(a, r);
 }
-#else
-ALWAYS_INLINE vec v_near_sqrt(vec a) { return v_sqrt(a); }
-ALWAYS_INLINE vec v_near_div(vec a, vec b) { return v_div(a, b); }
-#endif
 ALWAYS_INLINE vec v_abs(vec a) { return OP(abs)(a); }
 ALWAYS_INLINE vec v_neg(vec a) { return OP(xor)(a, OP(set1)((real)-0.0)); }
 ALWAYS_INLINE vec v_copysign(vec a, vec sign)
