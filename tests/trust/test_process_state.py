@@ -110,12 +110,13 @@ def test_threads_neither_grow_nor_work_while_nobody_calls():
         net.fit(X, Y, epochs=3, batch_size=256, threads=3, verbose=0)
         net.predict(X, threads=3)
 
+    most = max(2, binding.pool_size())  # tests before this one may have made more
     work()
     counts = []
     for _ in range(20):
         work()
         counts.append((len(os.listdir("/proc/self/task")), binding.pool_size()))
-    assert len(set(counts)) == 1 and counts[0][1] <= 2
+    assert len(set(counts)) == 1 and counts[0][1] <= most
     time.sleep(0.05)  # the workers look for more work for a twentieth of a millisecond
     before = time.process_time()
     time.sleep(0.3)
