@@ -29,7 +29,7 @@ def build(folder) -> Path | None:
 
 def environment(library, every_object) -> dict:
     """For a program in which allocations may fail: those of arrays and larger blocks, or of every Python object too."""
-    paths = [str(HERE), str(HERE.parent / "src"), *sys.path]
+    paths = [str(HERE), *sys.path]
     found = {**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": os.pathsep.join(paths)}
     return {**found, "PYTHONMALLOC": "malloc"} if every_object else found
 
