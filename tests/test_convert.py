@@ -405,7 +405,7 @@ def test_keras_refusals(keras):
     k = keras.layers
     for layers, shape, message in [
         ([k.Conv1D(2, 3, padding="causal")], (5, 2), "padding='causal' has no counterpart"),
-        ([k.Dense(2, "exponential")], (5,), "its activation 'exponential' has no counterpart"),
+        ([k.Dense(2, "hard_sigmoid")], (5,), "its activation 'hard_sigmoid' has no counterpart"),
         ([k.UpSampling2D()], (4, 4, 1), r"\(UpSampling2D\) has no counterpart. Known: Dense, "),
         ([k.ReLU(max_value=6.0)], (5,), "max_value=6.0 has no counterpart"),
     ]:
