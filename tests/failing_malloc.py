@@ -66,9 +66,7 @@ class Shortage:
 
 
 def _numpy_forgot(error):
-    """Whether it is what NumPy raises where there is no memory for a reduction's iterator or an array's address."""
-    if isinstance(error, SystemError) and str(error) == "NULL object passed to Py_BuildValue":
-        return True  # of ndarray.ctypes.data, whose frame is its caller's
+    """Whether it is what NumPy's reductions raise where their iterator finds no memory: no exception was set."""
     at = error.__traceback__
     while at.tb_next is not None:
         at = at.tb_next

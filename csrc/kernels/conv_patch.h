@@ -42,14 +42,6 @@ ALWAYS_INLINE void FN(move_stretch)(const int back, int64_t n, vmask rest, real 
     else v_store_mask(patch + i, rest, v_load_mask(image + i, rest));
 }
 
-static void FN(fill_row)(int64_t n, real value, real *y)
-{
-    const vec v = v_set1(value);
-    int64_t i = 0;
-    for (; i + VL <= n; i += VL) v_store(y + i, v);
-    if (i < n) v_store_mask(y + i, mask_first(n - i), v);
-}
-
 static void FN(clear)(int64_t n, real *y) { FN(fill_row)(n, 0, y); }
 
 /* Kernel rows `rows` of `count` patches whose columns all lie within the image. `at` is where the first begins.

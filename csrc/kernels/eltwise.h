@@ -129,11 +129,8 @@ static void FN(combine)(const fnn_ctx *cx, int64_t n, int64_t count, const doubl
 static void FN(fill_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
 {
     const FN(eltwise) *e = args;
-    vec c = v_set1(e->c);
-    int64_t i = begin;
     (void)chunk;
-    for (; i + VL <= end; i += VL) v_store(e->y + i, c);
-    if (i < end) v_store_mask(e->y + i, mask_first(end - i), c);
+    FN(fill_row)(end - begin, e->c, e->y + begin);
 }
 static void FN(fill)(const fnn_ctx *cx, int64_t n, double value, real *y)
 {

@@ -106,3 +106,11 @@ ALWAYS_INLINE void FN(map2)(int64_t n, const real *x, const real *y, real *z, ve
         v_store_mask(z + i, m, f(v_load_mask(x + i, m), v_load_mask(y + i, m), c));
     }
 }
+
+static void FN(fill_row)(int64_t n, real value, real *y)
+{
+    const vec v = v_set1(value);
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL) v_store(y + i, v);
+    if (i < n) v_store_mask(y + i, mask_first(n - i), v);
+}

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from ._core import kernels
+from ._core import binding, kernels
 from ._locks import brief
 from ._memory import ALIGNMENT
 
@@ -89,7 +89,7 @@ def aligned_bytes(size: int) -> np.ndarray:
     """`size` bytes that start at a multiple of the alignment."""
     ensure_room(size)
     raw = np.empty(size + ALIGNMENT, dtype=np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
+    start = binding.bytes_to_alignment(raw, ALIGNMENT)
     return raw[start : start + size]
 
 

@@ -1,5 +1,5 @@
 # What the engine shares with csrc: the structs of fastnn.h, and the table of the target that was chosen at import.
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 cdef extern from "fastnn.h":
     ctypedef struct fnn_ctx:

@@ -108,6 +108,11 @@ def permutation(uint64_t seed, uint64_t stream, int64_t[::1] out not None):
             fill_permutation(seed, stream, out.shape[0], &out[0])
 
 
+def bytes_to_alignment(const uint8_t[::1] data, int alignment):
+    """How many bytes after the first of `data` an address is a multiple of `alignment`."""
+    return (alignment - <size_t>&data[0] % alignment) % alignment
+
+
 cdef class Exclusive:
     """`with exclusive:` has one holder at a time; a second one gets RuntimeError(refusal) and does not wait.
 

@@ -47,10 +47,12 @@ cdef class Parts(Op):
     def set_scratch(self, int threads, int precision):
         """Makes room for what the ops of each lane want, on one thread."""
         cdef int64_t k, lane
+        cdef uint8_t[::1] lane_scratch
         cdef size_t size = max(op.set_scratch(1, precision) for ops in self.forwards for op in (<OpList>ops).ops)
         self.scratch = [numpy.empty(size + 64, dtype=numpy.uint8) for _ in range(self.lanes)]
         for k in range(self.count):
-            self.steps[k].cx.scratch = <void *>((<size_t>self.scratch[k % self.lanes].ctypes.data + 63) // 64 * 64)
+            lane_scratch = self.scratch[k % self.lanes]
+            self.steps[k].cx.scratch = <void *>((<size_t>&lane_scratch[0] + 63) // 64 * 64)
             self.steps[k].cx.scratch_size = size
         return 0
 

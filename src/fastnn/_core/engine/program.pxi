@@ -87,7 +87,8 @@ cdef class Program:
             return
         cdef size_t size = max([op.set_scratch(threads, self.step.cx.precision) for op in self.forward.ops], default=0)
         self.scratch = numpy.empty(size + 64, dtype=numpy.uint8)
-        cdef size_t address = self.scratch.ctypes.data
+        cdef uint8_t[::1] scratch = self.scratch
+        cdef size_t address = <size_t>&scratch[0]
         self.step.cx.scratch = <void *>((address + 63) // 64 * 64)
         self.step.cx.scratch_size = size
         self.step.cx.threads = threads
