@@ -21,6 +21,7 @@ typedef enum { FNN_HIGHEST = 0, FNN_HIGH = 1, FNN_MEDIUM = 2 } fnn_precision;
 typedef struct fnn_ctx {
     int32_t threads;    /* the most threads that a kernel may take; 1 keeps it on the caller's */
     int32_t precision;  /* of matrix products: an fnn_precision */
+    int32_t exchanges;  /* 1 where operands come out of other cores' caches, as in a training step; 0 else */
     void *scratch;      /* 64-byte aligned, private to this context; at least what the _scratch functions asked for */
     size_t scratch_size;
 } fnn_ctx;

@@ -290,7 +290,7 @@ static void FN(run_attention)(const fnn_ctx *cx, FN(attention) *job, int64_t ite
 {
     const fnn_attention *d = job->d;
     double scores = (double)(d->rows * d->heads) * (double)d->queries * (double)d->keys;
-    int threads = fnn_worthwhile_threads(flops * scores * (double)d->size, FNN_GRAIN_FLOPS, cx->threads);
+    int threads = fnn_worthwhile_threads(cx, flops * scores * (double)d->size, FNN_GRAIN_FLOPS);
     job->scale = (real)(1 / sqrt((double)d->size));
     job->scratch = cx->scratch;
     if (threads > items) threads = (int)items;

@@ -209,8 +209,8 @@ static void FN(conv_lane)(void *arg, int64_t lane)
 static void FN(run_lanes)(FN(conv) *c, const fnn_ctx *cx, double flops, int64_t items,
                           void (*body)(void *conv, int64_t item, char *scratch))
 {
-    int threads = fnn_worthwhile_threads(flops * (double)c->total * (double)c->size * (double)c->filters,
-                                         FNN_GRAIN_FLOPS, cx->threads);
+    int threads = fnn_worthwhile_threads(cx, flops * (double)c->total * (double)c->size * (double)c->filters,
+                                         FNN_GRAIN_FLOPS);
     if (threads > items) threads = (int)items;
     c->items = items;
     c->body = body;

@@ -88,21 +88,39 @@ ALWAYS_INLINE double FN(long_row)(const FN(entropy_args) *a, int64_t i, real kee
     return s;
 }
 
-/* The same for a row of at most VL columns, as most are, which stays in the registers. */
-ALWAYS_INLINE double FN(short_row)(const FN(entropy_args) *a, int64_t i, vmask m, vec lanes, real keep, real spread,
+/* What all short rows share. */
+typedef struct {
+    vmask m[2];    /* the columns of each vector */
+    vec lanes[2];  /* and their numbers */
+    real keep, spread;
+} FN(short_rows);
+
+/* The same for a row of at most two vectors, as most are, which stays in the registers. */
+ALWAYS_INLINE double FN(short_row)(const FN(entropy_args) *a, int64_t i, const int vectors, const FN(short_rows) *rows,
                                    double scale, double *targets, double *linear)
 {
-    int64_t n = a->d->cols;
-    vec x = FN(load_or_lowest)(a->p + i * n, m);
-    vec z = v_sub(x, v_set1(v_reduce_max(x))), e = v_keep(m, FN(v_exp)(z));
-    double s = wide_reduce(wide_add(wide_zero(), e));
-    vec y = a->labels ? v_keep(v_eq(lanes, v_set1((real)a->labels[i])), v_set1(1)) : v_load_mask(a->y + i * n, m);
-    vec t = v_keep(m, v_fma(v_set1(keep), y, v_set1(spread)));
-    *targets = a->labels ? 1 : wide_reduce(wide_add(wide_zero(), t));
-    *linear = wide_reduce(FN(add_targets)(wide_zero(), t, z));
+    const int64_t n = a->d->cols;
+    vec z[2], e[2], t[2];
+    for (int j = 0; j < vectors; j++) z[j] = FN(load_or_lowest)(a->p + i * n + j * VL, rows->m[j]);
+    vec top = v_set1(v_reduce_max(vectors == 1 ? z[0] : v_max(z[0], z[1])));
+    wide exps = wide_zero(), all = wide_zero(), products = wide_zero();
+    for (int j = 0; j < vectors; j++) {
+        z[j] = v_sub(z[j], top);
+        e[j] = v_keep(rows->m[j], FN(v_exp)(z[j]));
+        vec y = a->labels ? v_keep(v_eq(rows->lanes[j], v_set1((real)a->labels[i])), v_set1(1))
+                          : v_load_mask(a->y + i * n + j * VL, rows->m[j]);
+        t[j] = v_keep(rows->m[j], v_fma(v_set1(rows->keep), y, v_set1(rows->spread)));
+        exps = wide_add(exps, e[j]);
+        all = wide_add(all, t[j]);
+        products = FN(add_targets)(products, t[j], z[j]);
+    }
+    const double s = wide_reduce(exps);
+    *targets = a->labels ? 1 : wide_reduce(all);
+    *linear = wide_reduce(products);
     if (a->dp) {
-        vec d = v_mul(v_set1((real)(scale * *targets / s)), e);
-        v_store_mask(a->dp + i * n, m, v_fnma(v_set1((real)scale), t, d));
+        vec factor = v_set1((real)(scale * *targets / s));
+        for (int j = 0; j < vectors; j++)
+            v_store_mask(a->dp + i * n + j * VL, rows->m[j], v_fnma(v_set1((real)scale), t[j], v_mul(factor, e[j])));
     }
     return s;
 }
@@ -111,17 +129,18 @@ static void FN(entropy_range)(void *args, int64_t begin, int64_t end, int64_t ch
 {
     const FN(entropy_args) *a = args;
     int64_t n = a->d->cols;
-    real keep = (real)(1 - a->d->param), spread = (real)(a->d->param / (double)n);
-    real others[VL], weights[VL], lane[VL]; /* S - 1 and its weight, of up to VL rows; 0, 1, 2, ... */
-    for (int l = 0; l < VL; l++) lane[l] = (real)l;
-    vec lanes = v_load(lane);
-    vmask m = mask_first(n < VL ? n : VL);
+    real others[VL], weights[VL], lane[2 * VL]; /* S - 1 and its weight, of up to VL rows; 0, 1, 2, ... */
+    for (int l = 0; l < 2 * VL; l++) lane[l] = (real)l;
+    const FN(short_rows) rows = {.m = {mask_first(n < VL ? n : VL), mask_first(n <= VL ? 0 : n < 2 * VL ? n - VL : VL)},
+                                 .lanes = {v_load(lane), v_load(lane + VL)},
+                                 .keep = (real)(1 - a->d->param), .spread = (real)(a->d->param / (double)n)};
     int64_t waiting = 0;
     double sum = 0;
     for (int64_t i = begin; i < end; i++) {
         double w = a->w ? (double)a->w[i] : 1, scale = a->d->scale * w, targets, linear;
-        double s = n <= VL ? FN(short_row)(a, i, m, lanes, keep, spread, scale, &targets, &linear)
-                           : FN(long_row)(a, i, keep, spread, scale, &targets, &linear);
+        double s = n <= VL       ? FN(short_row)(a, i, 1, &rows, scale, &targets, &linear)
+                   : n <= 2 * VL ? FN(short_row)(a, i, 2, &rows, scale, &targets, &linear)
+                                 : FN(long_row)(a, i, rows.keep, rows.spread, scale, &targets, &linear);
         sum -= w * linear;
         others[waiting] = (real)(s - 1);
         weights[waiting++] = (real)(w * targets);

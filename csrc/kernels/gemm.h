@@ -57,8 +57,7 @@ static int64_t FN(block_columns)(int64_t n)
 static int FN(threads_for)(const fnn_ctx *cx, const fnn_gemm *d)
 {
     double rows = (double)((d->m < d->n ? d->m : d->n) + FNN_READING_ROWS);
-    return fnn_worthwhile_threads(2. * rows * (double)(d->m < d->n ? d->n : d->m) * (double)d->k, FNN_GRAIN_FLOPS,
-                                  cx->threads);
+    return fnn_worthwhile_threads(cx, 2. * rows * (double)(d->m < d->n ? d->n : d->m) * (double)d->k, FNN_GRAIN_FLOPS);
 }
 
 /* ---- tiles --------------------------------------------------------------------------------------------------- */

@@ -61,8 +61,8 @@ static void FN(dots_part)(void *arg, int64_t part)
 /* out[i] = or += rows[i] . x for i in 0 .. count-1 */
 static void FN(dots)(const fnn_ctx *cx, FN(dots_job) *job)
 {
-    int threads = fnn_worthwhile_threads(2. * (1 + FNN_READING_ROWS) * (double)job->count * (double)job->k,
-                                         FNN_GRAIN_FLOPS, cx->threads);
+    int threads = fnn_worthwhile_threads(cx, 2. * (1 + FNN_READING_ROWS) * (double)job->count * (double)job->k,
+                                         FNN_GRAIN_FLOPS);
     job->parts = threads;
     if (threads == 1) FN(dots_range)(job, 0, job->count);
     else fnn_parallel(threads, threads, FN(dots_part), job);

@@ -33,7 +33,7 @@ static void FN(range_chunk)(void *arg, int64_t chunk)
 
 ALWAYS_INLINE int FN(threads_for_elements)(const fnn_ctx *cx, double elements)
 {
-    return fnn_worthwhile_threads(elements * ELEMENT_BYTES, FNN_GRAIN_BYTES, cx->threads);
+    return fnn_worthwhile_threads(cx, elements * ELEMENT_BYTES, FNN_GRAIN_BYTES);
 }
 
 /* Calls body on chunks of `size` that cover 0 .. n-1. */

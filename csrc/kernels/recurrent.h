@@ -278,7 +278,7 @@ static int FN(recurrent_threads)(const FN(recurrent) *c, const fnn_ctx *cx, int 
     const double weights = (double)(d->inputs + c->units) * (double)c->width;
     const double step = 2. * (double)(d->rows + FNN_READING_ROWS) * weights;
     const int large = weights * sizeof(real) > (double)fnn_cache_size(2);
-    const int threads = fnn_worthwhile_threads(step * (double)d->steps, FNN_GRAIN_FLOPS, cx->threads);
+    const int threads = fnn_worthwhile_threads(cx, step * (double)d->steps, FNN_GRAIN_FLOPS);
     const double most = step / FNN_GRAIN_FLOPS; /* that are worth a meeting after each step */
     *by_strips = threads > 1 && c->strips > 1 && most >= 2 && (large || c->blocks < threads);
     return *by_strips && most < threads ? (int)most : threads;
@@ -466,8 +466,8 @@ static void FN(recurrent_backward)(const fnn_ctx *cx, const fnn_recurrent *d, co
             fnn_parallel(threads, c.strips * c.blocks, FN(backward_strips), &c);
     if (dx) {
         FN(turn_panels)(&c, d->inputs, w, c.input_panels);
-        threads = fnn_worthwhile_threads(2. * (double)d->steps * (double)d->rows * (double)d->inputs * (double)c.width,
-                                         FNN_GRAIN_FLOPS, cx->threads);
+        threads = fnn_worthwhile_threads(cx, 2. * (double)d->steps * (double)d->rows * (double)d->inputs * (double)c.width,
+                                         FNN_GRAIN_FLOPS);
         fnn_parallel(threads, d->steps * c.blocks, FN(input_gradients), &c);
     }
     FN(parameter_gradients)(&c, &products, dw, du, dbias, drbias);

@@ -5,6 +5,7 @@ cdef extern from "fastnn.h":
     ctypedef struct fnn_ctx:
         int32_t threads
         int32_t precision
+        int32_t exchanges
         void *scratch
         size_t scratch_size
 

@@ -243,15 +243,13 @@ class MLP(BaseEstimator):
             samples, validation = self._split(samples, random)
         n = len(samples.X)
         descent = Descent(perceptron, self._optimizer, samples, self._batch(n), self.alpha)
-        order = np.arange(n)
         self.n_iter_ = 0
         try:
             while self.n_iter_ < self.max_iter:
                 if self.shuffle:
                     moves = np.arange(n)
                     random.shuffle(moves)
-                    order = order[moves]
-                    descent.shuffle(order)
+                    descent.order[:] = descent.order[moves]
                 if self._ends_after(descent.epoch(), n, validation) or incremental:
                     break
                 if self.n_iter_ == self.max_iter:

@@ -2,7 +2,7 @@
 
 scikit-learn divides the L2 penalty of a batch by the samples of that batch, so the smaller last batch of an epoch has a
 program of its own over the same parameters. It shuffles with NumPy's random numbers: an epoch's order comes from
-outside, and samples are put in that order once an epoch; after that, steps run without the interpreter.
+outside; within it, steps run without the interpreter.
 """
 
 from __future__ import annotations
@@ -192,7 +192,6 @@ class Perceptron:
         """Makes these the samples of a program."""
         y = samples.y[:, None] if samples.y.ndim == 1 else samples.y
         compiled.feed([samples.X], [y], [] if samples.weight is None else [samples.weight[:, None]])
-        compiled.program.set_rows(len(samples.X), False)
 
     def reported(self, loss: float, samples: Samples, penalty: float) -> float:
         """The loss as scikit-learn says it, from that of the engine, which has `penalty` sum(W^2) in it.
@@ -218,6 +217,7 @@ class Perceptron:
         penalty = alpha / (2 * samples.total)
         compiled = self.compile("gradient", len(samples.X), samples, penalty)
         self.feed(compiled, samples)
+        compiled.program.set_rows(len(samples.X), False)
         program, params, grads = compiled.program, self.memory.params, self.memory.grads
 
         def value_and_gradient(x):
@@ -243,6 +243,8 @@ class Perceptron:
 class Descent:
     """Epochs of gradient steps on the same samples, in batches of `batch`.
 
+    order: the rows of the samples in the order of the next epoch, to be changed in place.
+
     The penalty of a batch is alpha / 2 sum(W^2) over its samples, or over what their weights would sum up to if all had
     the mean weight.
     """
@@ -251,32 +253,21 @@ class Descent:
         self.perceptron, self.stepper, self.samples = perceptron, stepper, samples
         n = len(samples.X)
         stepper.attach(perceptron.memory)
-        self.shuffled: Samples | None = None
+        self.order = np.arange(n)
         whole = n - n % batch
-        self.rows = [slice(begin, end) for begin, end in ((0, whole), (whole, n)) if begin < end]
+        orders = [order for order in (self.order[:whole], self.order[whole:]) if order.size]
         mean = samples.total / n
-        sizes = [min(batch, rows.stop - rows.start) for rows in self.rows]
+        sizes = [min(batch, order.size) for order in orders]
         self.parts = [
             perceptron.compile("train", size, samples, alpha / (2 * size * mean), stepper.rule) for size in sizes
         ]
+        for compiled, order in zip(self.parts, orders, strict=True):
+            perceptron.feed(compiled, samples)
+            compiled.program.set_order(order)
         self.batches = -(-n // batch)
         self.penalty = alpha * self.batches / (2 * samples.total)  # the mean over the epoch
-        self._feed(samples)
         self.rates = [np.empty((1, compiled.program.batches)) for compiled in self.parts]
         self.unread = np.empty(1)  # where a program leaves the loss of an epoch, and its end
-
-    def _feed(self, samples):
-        for compiled, rows in zip(self.parts, self.rows, strict=True):
-            self.perceptron.feed(compiled, samples.part(rows))
-
-    def shuffle(self, order: NDArray[Any]) -> None:
-        """Makes `order`, row numbers, the order of the samples."""
-        if self.shuffled is None:
-            self.shuffled = Samples(*(None if array is None else np.empty_like(array) for array in self.samples))
-            self._feed(self.shuffled)
-        for array, ordered in zip(self.samples, self.shuffled, strict=True):
-            if array is not None:
-                array.take(order, 0, ordered, "clip")  # other modes go through a buffer
 
     def epoch(self) -> float:
         """One pass over the samples; returns their mean loss, each batch's taken before its step."""

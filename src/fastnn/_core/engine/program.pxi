@@ -64,6 +64,7 @@ cdef class Program:
     cdef Step step
     cdef object keep, scratch
     cdef int64_t[::1] order
+    cdef bint shuffles                  # whether `train` makes the order
     cdef readonly int64_t batch_size
     cdef readonly int64_t rows          # samples of the arrays that are fed
     cdef readonly double loss_sum       # over the batches since reset(): loss * weight
@@ -78,6 +79,7 @@ cdef class Program:
         self.batch_size, self.keep = batch_size, keep
         self.step.seed = seed
         self.step.cx.precision = precision
+        self.step.cx.exchanges = len(self.backward.ops) > 0
         self.check_finite = True
         self.set_threads(1)
 
@@ -98,14 +100,23 @@ cdef class Program:
 
         Raises ValueError where its smallest batch is too small for an op; nothing is changed then.
         """
+        self.check_rows(rows)
+        self.order, self.step.order, self.shuffles = None, NULL, shuffle
+        if shuffle:
+            self.order = numpy.empty(rows, dtype=numpy.int64)
+            self.step.order = &self.order[0]
+        self.rows = rows
+
+    def set_order(self, int64_t[::1] order):
+        """Makes rows order[0], order[1], ... of the fed arrays the samples. Later changes of `order` count."""
+        self.check_rows(order.shape[0])
+        self.order, self.step.order, self.shuffles = order, &order[0], False
+        self.rows = order.shape[0]
+
+    cdef check_rows(self, int64_t rows):
         least = rows % self.batch_size or min(rows, self.batch_size)
         for op in self.forward.ops:
             op.check_batch(least, rows)
-        self.order = numpy.empty(rows, dtype=numpy.int64) if shuffle else None
-        self.step.order = NULL
-        if shuffle:
-            self.step.order = &self.order[0]
-        self.rows = rows
 
     def set_draw(self, uint64_t seed, int64_t number):
         """The seed and the number of the random draw that the next batches are predicted with."""
@@ -192,7 +203,7 @@ cdef class Program:
             while epoch < end:
                 if batch == 0:
                     self.loss_sum = self.weight_sum = 0.0
-                    if self.step.order is not NULL:
+                    if self.shuffles:
                         fill_permutation(self.step.seed, (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(first_epoch + epoch),
                                          self.rows, &self.order[0])
                 self.step.learning_rate = learning_rates[epoch, batch]
