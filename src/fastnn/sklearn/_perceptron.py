@@ -92,10 +92,15 @@ class Stepper:
         self.first = FAR if isinstance(rule, Adam) else 0  # what the engine counts the steps from
         self.slots: dict[str, NDArray[Any]] = {}
 
-    def rates(self, count: int) -> Any:
-        """The learning rates of the next `count` steps, or the one of all."""
+    @property
+    def epochs_ahead(self) -> int:
+        """For how many epochs the rates are known: those of SGD are changed from outside."""
+        return 50 if self.first else 1
+
+    def rates(self, count: int) -> NDArray[Any]:
+        """The learning rates of the next `count` steps."""
         if not self.first:
-            return self.learning_rate
+            return np.full(count, self.learning_rate)
         t = np.arange(self.steps + 1.0, self.steps + count + 1)
         return self.learning_rate * np.sqrt(1 - self.rule.beta2**t) / (1 - self.rule.beta1**t)
 
@@ -266,16 +271,20 @@ class Descent:
             compiled.program.set_order(order)
         self.batches = -(-n // batch)
         self.penalty = alpha * self.batches / (2 * samples.total)  # the mean over the epoch
-        self.rates = [np.empty((1, compiled.program.batches)) for compiled in self.parts]
+        self.rates = np.empty((0, self.batches))  # of the next epochs
         self.unread = np.empty(1)  # where a program leaves the loss of an epoch, and its end
 
     def epoch(self) -> float:
         """One pass over the samples; returns their mean loss, each batch's taken before its step."""
-        loss = weight = 0.0
-        for compiled, rates in zip(self.parts, self.rates, strict=True):
-            rates[0] = self.stepper.rates(rates.size)
-            self._run(compiled.program, rates)
-            loss, weight = loss + compiled.program.loss_sum, weight + compiled.program.weight_sum
+        if not len(self.rates):
+            epochs = self.stepper.epochs_ahead
+            self.rates = self.stepper.rates(epochs * self.batches).reshape(epochs, -1)
+        loss, weight, first = 0.0, 0.0, 0
+        for compiled in self.parts:
+            program, end = compiled.program, first + compiled.program.batches
+            self._run(program, self.rates[:1, first:end])
+            loss, weight, first = loss + program.loss_sum, weight + program.weight_sum, end
+        self.rates = self.rates[1:]
         return self.perceptron.reported(loss / weight, self.samples, self.penalty)
 
     def _run(self, program, rates):
