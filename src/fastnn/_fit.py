@@ -6,8 +6,6 @@ raise KeyboardInterrupt then; the network keeps its last completed step.
 
 import time
 
-import numpy as np
-
 from . import _figures
 from ._loops import ArrayLoop, BatchLoop, SolverLoop, empty_outputs
 from ._problem import mean_loss
@@ -66,6 +64,7 @@ class Trainer:
             losses, ends, reason = self.loop.run(epoch, count)
             if reason and not losses:
                 return reason
+            count = len(losses)  # a loop may come back earlier
             self.callbacks.call("on_epoch_trained", epoch)
             figures = self._figures(losses)
             self.history.extend(range(epoch, epoch + count), figures, self.loop.rates, _seconds(begin, ends))
@@ -93,8 +92,7 @@ def _seconds(begin, ends):
     """How long each epoch took, up to now, from the times at which the engine's clock saw them end."""
     if len(ends) == 1:
         return [time.perf_counter() - begin]
-    lengths = np.diff(ends)
-    return [time.perf_counter() - begin - float(lengths.sum()), *lengths.tolist()]
+    return [time.perf_counter() - begin - float(ends[-1] - ends[0]), *(ends[1:] - ends[:-1]).tolist()]
 
 
 def evaluate(network, state, samples, threads) -> dict:

@@ -219,7 +219,7 @@ def _by_params(given, i):
     ensure_room(n * output.size * count * given.dtype.itemsize)
     result = np.empty((n * output.size, count), given.dtype)
     block = min(n, max(1, BLOCK // (output.size * count)))
-    rows, residuals = np.empty((block * output.size, count)), np.empty(block * output.size)
+    columns, rows = np.arange(count), np.empty((block * output.size, count + 1))
     taken = state.take(
         "vjp", 1, graph=given.graph, losses=losses, targets=tuple(("real", v.shape) for v in given.graph.outputs)
     )
@@ -229,8 +229,8 @@ def _by_params(given, i):
         compiled.program.set_rows(n, False)
         for first in range(0, n, block):
             size = min(block, n - first) * output.size
-            state.memory.engine.jacobian(compiled.program, compiled.grads, 1.0, first, rows[:size], residuals[:size])
-            result[first * output.size : first * output.size + size] = rows[:size]
+            state.memory.engine.jacobian(compiled.program, compiled.grads, columns, 1.0, first, rows[:size])
+            result[first * output.size : first * output.size + size] = rows[:size, :-1]
     finally:
         state.give(taken)
     return result.reshape(n, *output.shape, count)

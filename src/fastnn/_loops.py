@@ -5,6 +5,7 @@ state's counters, `rates`, the learning rate of each epoch's last step, and the 
 """
 
 import math
+import time
 import warnings
 
 import numpy as np
@@ -94,18 +95,23 @@ class ArrayLoop(Loop):
     def measured(self):
         return self.trainer.samples, self.outputs
 
-    def _learning_rates(self, step, epoch, count):
-        """The learning rate of every batch, (count, batches), from that step and epoch of the network on."""
-        steps = -(-self.batches // self.accumulate)
-        rates = self.optimizer.rates(step, epoch - self.state.first_epoch, count, steps)
-        return rates if self.accumulate == 1 else np.repeat(rates, self.accumulate, axis=1)[:, : self.batches]
+    def _scheduled(self, step, epoch, count):
+        """The learning rate and the momentum of every batch, (count, batches), from that step and epoch on."""
+        times = step, epoch - self.state.first_epoch, count, -(-self.batches // self.accumulate)
+        return self._by_batch(self.optimizer.rates(*times)), self._by_batch(self.optimizer.momenta(*times))
+
+    def _by_batch(self, values):
+        """What steps have, for each of their batches."""
+        if values is None or self.accumulate == 1:
+            return values
+        return np.repeat(values, self.accumulate, axis=1)[:, : self.batches]
 
     def run(self, first, count):
         """Trains so many epochs; returns their losses, when they ended, and a reason if they were to be the last."""
         program, state, optimizer, callbacks = self.taken[1].program, self.state, self.optimizer, self.trainer.callbacks
         losses, ends = np.empty(count), np.empty(count)
         step, before, progress = state.steps, state.epochs, self.trainer.progress
-        rate, rates = optimizer.learning_rate, self._learning_rates(step, before, count)
+        rate, (rates, momenta) = optimizer.learning_rate, self._scheduled(step, before, count)
         begins, after = callbacks.listeners["on_batch_begin"], callbacks.listeners["on_batch_end"]
         # A batch hook needs Python after every step: the shortest chunk is one step.
         chunk = 0.0 if callbacks.wants_batches else CHUNK
@@ -115,10 +121,10 @@ class ArrayLoop(Loop):
                 for listener in begins:
                     listener(batch)
             if optimizer.learning_rate is not rate:
-                rate, rates = optimizer.learning_rate, self._learning_rates(step, before, count)
+                rate, (rates, momenta) = optimizer.learning_rate, self._scheduled(step, before, count)
             at = batch
             try:
-                bad = program.train(epoch, batch, count, before, state.steps, rates, losses, ends, chunk)
+                bad = program.train(epoch, batch, count, before, state.steps, rates, losses, ends, chunk, momenta)
             finally:  # Ctrl-C strikes on the way back from the engine: the steps are done all the same
                 epoch, batch = program.epoch, program.batch
                 state.steps, state.epochs = program.steps, before + epoch
@@ -139,11 +145,16 @@ class ArrayLoop(Loop):
 class SolverLoop(Loop):
     """Steps of an optimizer that sees the loss as a function of the parameters."""
 
+    each_epoch = False
+
     def __init__(self, trainer, batch_size, accumulate):
         super().__init__(trainer)
         self.batch = min(batch_size, trainer.samples.n)
         if accumulate > 1:
             raise ValueError(f"accumulate: {type(self.optimizer).__name__} sees all samples at each step anyway")
+
+    def most_epochs(self, wanted):
+        return wanted
 
     def open(self):
         check_solver(self.optimizer, self.network.losses, self.state)
@@ -161,21 +172,37 @@ class SolverLoop(Loop):
         return self.trainer.samples, self.outputs
 
     def run(self, first, count):
-        """One epoch of the solver."""
+        """So many epochs of the solver, or as many as are done in a chunk of time."""
+        losses: list[float] = []
+        ends: list[float] = []
+        reason, until = "", time.perf_counter() + CHUNK
+        while len(losses) < count and not reason:
+            loss, converged = self._epoch()
+            losses.append(loss)
+            ends.append(time.perf_counter())
+            if not math.isfinite(loss):
+                epoch = first + len(losses) - 1
+                self._nonfinite(epoch, 0)
+                reason = f"the loss is no longer finite in epoch {epoch}"
+            elif converged:
+                reason = "converged"
+            elif ends[-1] > until:
+                break
+        return losses, np.array(ends), reason
+
+    def _epoch(self):
+        """One epoch; returns the loss after it and whether the solver is done."""
         problem = self.problem
         problem.keep()
         try:
-            loss, converged = self.optimizer.epoch(problem)
+            found = self.optimizer.epoch(problem)
             if self.network.metrics:  # the last weights that were tried need not be those that were kept
                 problem.loss()
         except BaseException:  # Ctrl-C: what was only tried does not stay
             problem.params[:] = problem.kept
             raise
         self.state.steps, self.state.epochs = self.state.steps + 1, self.state.epochs + 1
-        if not math.isfinite(loss):
-            self._nonfinite(first, 0)
-            return [loss], np.zeros(1), f"the loss is no longer finite in epoch {first}"
-        return [loss], np.zeros(1), "converged" if converged else ""
+        return found
 
 
 class BatchLoop(Loop):
@@ -224,12 +251,13 @@ class BatchLoop(Loop):
     def _step(self, program, rows) -> bool:
         """One step; returns whether it was not taken, its loss not being finite."""
         state, unread = self.state, np.empty(1)
-        rates = self.optimizer.rates(state.steps, state.epochs - state.first_epoch, 1, 1)
+        times = state.steps, state.epochs - state.first_epoch, 1, 1
+        rates, momenta = self.optimizer.rates(*times), self.optimizer.momenta(*times)
         self.rates = [float(rates[0, 0])]
         program.set_rows(rows, False)
         program.check_finite = self.finite
         try:
-            return program.train(0, 0, 1, state.epochs, state.steps, rates, unread, unread, 0.0)
+            return program.train(0, 0, 1, state.epochs, state.steps, rates, unread, unread, 0.0, momenta)
         finally:
             state.steps = program.steps
 

@@ -15,7 +15,8 @@ BLOCK = 1 << 18  # elements of the Jacobian that are held at once
 def check_solver(optimizer, losses, state):
     """Raises ValueError where the network has what this solver would have to ignore."""
     name, graph = type(optimizer).__name__, state.graph
-    for param, factor in zip(graph.params.values(), state.factors(), strict=True):
+    params = list(zip(graph.params.values(), state.factors(), strict=True))
+    for param, factor in params:
         if param.max_norm is not None:
             raise ValueError(f"{name} moves the weights by itself alone: take max_norm away from {param.name}")
         if factor not in (0.0, 1.0):
@@ -25,7 +26,7 @@ def check_solver(optimizer, losses, state):
         where = [op.where for op in graph.ops if ops[op.kind].identity_in_predict or ops[op.kind].moves_state]
         if where:
             raise ValueError(f"{name} needs a loss that is the same at every call: take out {where[0]}")
-    optimizer.check(losses, [param for param in graph.params.values() if param.factor])
+    optimizer.check(losses, [param for param, factor in params if factor])
 
 
 def mean_loss(program) -> float:
@@ -49,18 +50,16 @@ class Problem:
         self.batch, self.threads = batch, threads
         self.params, self.memory = state.memory.params, {}
         self.kept = self.params.copy()
-        params = state.graph.params.values()
+        params, count = state.graph.params.values(), self.params.size
         frozen = [param for param, factor in zip(params, state.factors(), strict=True) if not factor]
-        free = np.ones(self.params.size, dtype=bool)
-        l2 = np.zeros(self.params.size)
-        for param in frozen:
-            param.flat(free)[:] = False
-        for param in params:
-            param.flat(l2)[:] = param.l2
-        self.free, self._l2 = np.flatnonzero(free), l2[free]
-        self._index = self.free if frozen else slice(None)  # which is quicker than all indices one by one
+        if frozen:
+            self.free = self._index = np.flatnonzero(_spread(1.0, [(param, 0.0) for param in frozen], count))
+        else:
+            self.free, self._index = np.arange(count), slice(None)  # which is quicker than all indices one by one
+        penalties = [(param, param.l2) for param in params if param.l2]
+        self._l2 = _spread(0.0, penalties, count)[self._index] if penalties else None
         self._taken: dict = {}
-        self._rows = None  # room for a block of the Jacobian, and for its residuals
+        self._rows = None  # room for a block of the Jacobian beside its residuals
 
     def close(self):
         """Gives back what was borrowed."""
@@ -99,24 +98,23 @@ class Problem:
         memory, n = self.state.memory, self.samples.n
         output = self.samples.graph.outputs[0]
         program = self._take("jacobian", 1, [Residuals()])
-        memory.grads[:] = 0.0  # parameters that the output does not depend on have no gradient of their own
         if self._rows is None:
             block = max(1, min(n, BLOCK // (output.size * self.params.size)))
-            self._rows = np.empty((block * output.size, self.params.size)), np.empty(block * output.size)
-            self._residual_scale = self._scale(output)
-        (rows, residuals), scale, x = self._rows, self._residual_scale, self.get()
-        block = len(residuals) // output.size
-        loss, matrix, vector = float(self._l2 @ (x * x)), np.diag(self._l2), self._l2 * x
+            self._rows, self._residual_scale = np.empty((block * output.size, len(self.free) + 1)), self._scale(output)
+        rows, grads, jacobian = self._rows, memory.grads, memory.engine.jacobian
+        grads.fill(0.0)  # parameters that the output does not depend on have no gradient of their own
+        block, products = len(rows) // output.size, None
         for first in range(0, n, block):
-            count = min(block, n - first) * output.size
-            part, rest = rows[:count], residuals[:count]
-            memory.engine.jacobian(program, memory.grads, scale, first, part, rest)
-            if len(self.free) < self.params.size:
-                part = part[:, self.free]
-            loss += float(rest @ rest)
-            matrix += part.T @ part
-            vector += part.T @ rest
-        return loss, matrix, vector
+            part = rows[: min(block, n - first) * output.size]
+            jacobian(program, grads, self.free, self._residual_scale, first, part)
+            found = part.T @ part  # of [J r]: all three at once
+            products = found if products is None else products + found
+        if self._l2 is not None:
+            x = self.get()
+            pull = self._l2 * x
+            products.flat[:: len(x) + 2] += np.append(self._l2, pull @ x)
+            products[:-1, -1] += pull
+        return float(products[-1, -1]), products[:-1, :-1], products[:-1, -1].copy()
 
     def _scale(self, output):
         """What a squared difference of weight 1 counts in the loss: the mean is over weights, and over outputs."""
@@ -136,6 +134,14 @@ class Problem:
             taken[1].feed(s.inputs, s.targets, s.weights)
             taken[1].program.set_rows(s.n, False)
         return self._taken[mode][1].program
+
+
+def _spread(rest, values, size):
+    """A vector of the parameters' layout with a value for each of some parameters, (param, value), and the rest."""
+    vector = np.full(size, rest)
+    for param, value in values:
+        param.flat(vector)[:] = value
+    return vector
 
 
 class Residuals(MSE):

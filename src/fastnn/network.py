@@ -452,8 +452,9 @@ class Network(Inspection):
         program = taken[1].program
         try:
             program.check_finite = False
-            rates = self.optimizer.rates(state.steps, state.epochs - state.first_epoch, 1, 1)
-            program.train(0, 0, 1, 0, state.steps, rates, _UNREAD, _UNREAD, 0.0)
+            times = state.steps, state.epochs - state.first_epoch, 1, 1
+            rates, momenta = self.optimizer.rates(*times), self.optimizer.momenta(*times)
+            program.train(0, 0, 1, 0, state.steps, rates, _UNREAD, _UNREAD, 0.0, momenta)
             return program.last_loss
         finally:
             state.steps = program.steps

@@ -29,10 +29,12 @@ class Optimizer(Configured, family="optimizer"):
 class Rule(Optimizer):
     """Base of those whose step follows from the gradient of a batch.
 
-    update: the engine's op; `settings` are its numbers.
+    update: the engine's op; `settings` are its numbers; has_momentum: whether a schedule may go over one of them, the
+    momentum or beta1.
     """
 
     update = ""
+    has_momentum = False
     _reserved = {
         "learning_rate": 0.0, "weight_decay": 0.0, "momentum": 0.0, "beta1": 0.0, "beta2": 0.0, "epsilon": 0.0,
         "step_min": 0.0, "step_max": 0.0, "step": 0, "nesterov": False, "centered": False, "decoupled": False,
@@ -45,7 +47,11 @@ class Rule(Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, value: float | Schedule) -> None:
-        self._learning_rate = value if isinstance(value, Schedule) else positive(value, "learning_rate")
+        schedule = isinstance(value, Schedule)
+        if schedule and value.momentum is not None and not self.has_momentum:
+            name = type(self).__name__
+            raise ValueError(f"learning_rate: {name} has no momentum for this schedule to go over; take momentum away")
+        self._learning_rate = value if schedule else positive(value, "learning_rate")
 
     def _shared(self, learning_rate, weight_decay, clip_norm, clip_value):
         self.learning_rate = learning_rate
@@ -71,6 +77,11 @@ class Rule(Optimizer):
             return np.full((epochs, steps), rate)
         return np.broadcast_to(np.float64(rate), (epochs, steps))
 
+    def momenta(self, step: int, epoch: int, epochs: int, steps: int) -> NDArray[np.float64] | None:
+        """The momentum of each of these steps where the schedule has one, else None."""
+        rate = self.learning_rate
+        return rate.momenta(step, epoch, epochs, steps) if isinstance(rate, Schedule) else None
+
 
 class SGD(Rule):
     """Gradient descent: v = momentum v + g; p -= learning_rate v, or with Nesterov p -= learning_rate (g + momentum v).
@@ -89,6 +100,7 @@ class SGD(Rule):
     """
 
     name = update = "sgd"
+    has_momentum = True
 
     def __init__(
         self,
@@ -126,6 +138,7 @@ class RMSprop(Rule):
     """
 
     name = update = "rmsprop"
+    has_momentum = True
 
     def __init__(
         self,
@@ -199,6 +212,7 @@ class Adam(Rule):
     """
 
     name = update = "adam"
+    has_momentum = True
 
     def __init__(
         self,

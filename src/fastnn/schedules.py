@@ -27,6 +27,7 @@ class Schedule(Configured, family="schedule"):
     """Base of the schedules; one of your own defines `rate(t)` and may set `by`.
 
     by: what t counts, "epoch" or "step", from 0 at the optimizer's first. A step is one update of the weights.
+    momentum: (lowest, highest) where the schedule goes over the optimizer's momentum too, with `momentum_at(t)`.
 
     >>> import fastnn as fnn
     >>> class Harmonic(fnn.schedules.Schedule):
@@ -37,18 +38,30 @@ class Schedule(Configured, family="schedule"):
     """
 
     by = "epoch"
+    momentum: tuple[float, float] | None = None
 
     def rate(self, t: NDArray[Any]) -> ArrayLike:
         """The learning rate at each of the times t, an integer array, as an array of the same shape."""
         raise TypeError(f"{type(self).__name__} does not define rate(t)")
 
+    def momentum_at(self, t: NDArray[Any]) -> ArrayLike:
+        """The momentum at each of the times t, for schedules that have one."""
+        raise TypeError(f"{type(self).__name__} does not define momentum_at(t)")
+
     def rates(self, step: int, epoch: int, epochs: int, steps: int) -> NDArray[np.float64]:
         """The rates (epochs, steps) of so many epochs of so many steps, the first being number `step` and `epoch`."""
+        return self._spread(self.rate, step, epoch, epochs, steps)
+
+    def momenta(self, step: int, epoch: int, epochs: int, steps: int) -> NDArray[np.float64] | None:
+        """The momentum of each of these steps; None where the optimizer's own holds."""
+        return None if self.momentum is None else self._spread(self.momentum_at, step, epoch, epochs, steps)
+
+    def _spread(self, at, step, epoch, epochs, steps):
         count = (epochs, steps)
         if self.by == "epoch":
-            found = np.asarray(self.rate(epoch + np.arange(epochs)), dtype=np.float64)
+            found = np.asarray(at(epoch + np.arange(epochs)), dtype=np.float64)
             return np.broadcast_to(found[:, None], count)
-        return np.asarray(self.rate(step + np.arange(epochs * steps)), dtype=np.float64).reshape(count)
+        return np.asarray(at(step + np.arange(epochs * steps)), dtype=np.float64).reshape(count)
 
     def _counts(self, by):
         if by not in UNITS:
@@ -213,6 +226,13 @@ class Warmup(Schedule):
     def by(self):
         return self.after.by
 
+    @property
+    def momentum(self):
+        return self.after.momentum
+
+    def momentum_at(self, t):
+        return self.after.momentum_at(np.maximum(np.asarray(t) - self.length, 0))
+
     def rate(self, t):
         t = np.asarray(t)
         first = np.asarray(self.after.rate(np.zeros(1, dtype=np.int64)))[0]
@@ -223,9 +243,9 @@ class Warmup(Schedule):
 class OneCycle(Schedule):
     """Up from highest / divide to `highest` and down to highest / divide / final_divide, once (Smith and Topin 2018).
 
-    PyTorch's OneCycleLR with its definitions and defaults, without its cycle of the momentum. The rise ends at
-    t = rise * length - 1; with three phases the fall to the first rate is its mirror image, and the rest leads to the
-    last. After `length` the last rate stays.
+    PyTorch's OneCycleLR with its definitions and defaults, except that momentum is cycled on request alone. The rise
+    ends at t = rise * length - 1; with three phases the fall to the first rate is its mirror image, and the rest leads
+    to the last. After `length` the last rate stays.
 
     Args:
         highest: the peak, above 0.
@@ -235,10 +255,16 @@ class OneCycle(Schedule):
         divide, final_divide: above 0.
         three_phase: whether the fall stops over at the first rate; needs rise < 1/2.
         by: what t counts, "step" or "epoch".
+        momentum: (lowest, highest), in [0, 1): the optimizer's momentum, of Adam beta1, mirrors the rate: highest at
+            first, lowest where the rate peaks, and highest again when the rate is back. (0.85, 0.95) in PyTorch. None
+            leaves it to the optimizer.
 
     >>> import fastnn as fnn
-    >>> fnn.schedules.OneCycle(1.0, 10, shape="linear").rate(np.arange(0, 10, 3)).round(3).tolist()
+    >>> cycle = fnn.schedules.OneCycle(1.0, 10, shape="linear", momentum=(0.85, 0.95))
+    >>> cycle.rate(np.arange(0, 10, 3)).round(3).tolist()
     [0.04, 0.857, 0.429, 0.0]
+    >>> cycle.momentum_at(np.arange(0, 10, 3)).round(3).tolist()
+    [0.95, 0.864, 0.907, 0.95]
     """
 
     name = "one_cycle"
@@ -254,6 +280,7 @@ class OneCycle(Schedule):
         final_divide: float = 1e4,
         three_phase: bool = False,
         by: str = "step",
+        momentum: tuple[float, float] | None = None,
     ) -> None:
         self.highest, self.length = positive(highest, "highest"), positive_int(length, "length")
         self.rise = fraction(rise, "rise")
@@ -266,19 +293,37 @@ class OneCycle(Schedule):
         if self.rise * self.length <= 1:
             raise ValueError(f"rise: {rise:g} of {length} is no more than one {by}; take a longer cycle or rise")
         self._counts(by)
+        self.momentum = None if momentum is None else _bounds(momentum)
 
     def rate(self, t):
         first = self.highest / self.divide
-        top, end = self.rise * self.length - 1, self.length - 1
-        corners = [(0.0, first), (top, self.highest)]
+        return self._along(t, first, self.highest, first, first / self.final_divide)
+
+    def momentum_at(self, t):
+        lowest, highest = self.momentum
+        return self._along(t, highest, lowest, highest, highest)
+
+    def _along(self, t, first, peak, back, last):
+        """What goes from `first` to `peak` and over `back`, in three phases, to `last`."""
+        corners = [(0.0, first), (self.rise * self.length - 1, peak)]
         if self.three_phase:
-            corners.append((2 * self.rise * self.length - 2, first))
-        corners.append((end, first / self.final_divide))
-        t = np.minimum(np.asarray(t, dtype=np.float64), end)
-        rates = np.empty(t.shape)
+            corners.append((2 * self.rise * self.length - 2, back))
+        corners.append((self.length - 1, last))
+        t = np.minimum(np.asarray(t, dtype=np.float64), self.length - 1)
+        values = np.empty(t.shape)
         for (begin, start), (stop, goal) in reversed(list(zip(corners, corners[1:], strict=False))):
-            rates[t <= stop] = _between(start, goal, (t[t <= stop] - begin) / (stop - begin), self.shape)
-        return rates
+            values[t <= stop] = _between(start, goal, (t[t <= stop] - begin) / (stop - begin), self.shape)
+        return values
+
+
+def _bounds(momentum):
+    """(lowest, highest) of a momentum, checked."""
+    if not isinstance(momentum, (list, tuple)) or len(momentum) != 2:
+        raise ValueError(f"momentum: expected (lowest, highest), got {momentum!r}")
+    lowest, highest = (fraction(bound, "each bound of momentum") for bound in momentum)
+    if lowest > highest:
+        raise ValueError(f"momentum: expected (lowest, highest), got {lowest:g} before {highest:g}")
+    return lowest, highest
 
 
 def _between(start, goal, share, shape):

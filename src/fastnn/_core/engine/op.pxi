@@ -13,6 +13,7 @@ cdef struct Step:
     bint last               # whether the step ends with this batch
     uint64_t seed
     double learning_rate
+    double momentum         # of a schedule; below 0 where there is none and the rule's own holds
     double weight           # sum of the sample weights of the batch
     double loss             # mean loss of the batch, penalties included
     int32_t failed          # set by an op that ran Python code which raised

@@ -115,12 +115,13 @@ cdef class Update(Op):
     cdef real[::1] p, g
     cdef list slots
     cdef fnn_update u
-    cdef double factor
+    cdef double factor, momentum, beta1
 
     def __init__(self, method, p, g, slots, settings, double factor):
         cdef real[::1] slot
         self.p, self.g, self.slots, self.factor = p, g, list(slots), factor
         self.u.method, self.u.h, self.u.p = OPTIMIZERS[method][0], settings, &self.p[0]
+        self.momentum, self.beta1 = self.u.h.momentum, self.u.h.beta1
         for i, array in enumerate(self.slots):
             slot = array
             self.u.slots[i] = &slot[0]
@@ -129,6 +130,10 @@ cdef class Update(Op):
         """The rule with the numbers of this step."""
         self.u.h.learning_rate = s.learning_rate * self.factor
         self.u.h.step = s.number + 1
+        if s.momentum < 0:
+            self.u.h.momentum, self.u.h.beta1 = self.momentum, self.beta1
+        else:  # a rule that a schedule may go over reads one of the two
+            self.u.h.momentum = self.u.h.beta1 = s.momentum
         return &self.u
 
     cdef void forward(self, Step *s) noexcept nogil:

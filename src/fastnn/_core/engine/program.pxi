@@ -184,21 +184,24 @@ cdef class Program:
         return DONE
 
     def train(self, int64_t epoch, int64_t batch, int64_t end, int64_t first_epoch, int64_t number,
-              const double[:, :] learning_rates, double[::1] losses, double[::1] ends, double budget):
+              const double[:, :] learning_rates, double[::1] losses, double[::1] ends, double budget,
+              const double[:, :] momenta=None):
         """Steps from `batch` of `epoch` until all epochs before `end` are done, or `budget` seconds are over.
 
         first_epoch: epochs of the network before epoch 0 of this fit, so that each has a random order of its own;
         number: optimizer steps before the first; learning_rates[epoch, batch]; losses[epoch] and ends[epoch], the time on
-        the clock of time.monotonic, are set when an epoch is over.
+        the clock of time.monotonic, are set when an epoch is over; momenta[epoch, batch] are those of a schedule, if any.
         Returns whether the loss of the next batch is not finite, so that its step was not taken. How far it came stands in
         `epoch`, `batch` and `steps`, also when it raised.
         """
         cdef Status status = DONE
         cdef double deadline
         cdef int64_t batches = self.count_batches()
+        cdef bint scheduled = momenta is not None
         with nogil:
             self.enter()
             self.step.number = number
+            self.step.momentum = -1.0
             deadline = seconds() + budget
             while epoch < end:
                 if batch == 0:
@@ -207,6 +210,8 @@ cdef class Program:
                         fill_permutation(self.step.seed, (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(first_epoch + epoch),
                                          self.rows, &self.order[0])
                 self.step.learning_rate = learning_rates[epoch, batch]
+                if scheduled:
+                    self.step.momentum = momenta[epoch, batch]
                 status = self.train_step(batch)
                 if status != DONE:
                     break

@@ -1,5 +1,5 @@
 # What goes back from outputs rather than from a loss: cotangents of a whole batch, the Jacobian one output at a time; and the
-# product of L-BFGS.
+# product of L-BFGS and the system of Levenberg-Marquardt.
 
 cdef class Residual(Op):
     """One residual of one sample, r = sqrt(scale w) (p - y); backward from it gives its row of the Jacobian.
@@ -44,17 +44,22 @@ cdef class Cotangent(Op):
         K.copy(&s.cx, s.rows * self.repeat * self.c.shape[1], &self.c[0, 0], &self.dx[0, 0])
 
 
-def jacobian(Program program, const real[::1] grads, double scale, int64_t first, double[:, ::1] rows, double[::1] residuals):
-    """Fills `rows` (residuals, parameters) for the samples from `first` on, one residual for each of their outputs.
+def jacobian(
+    Program program, const real[::1] grads, const int64_t[::1] columns, double scale, int64_t first, double[:, ::1] rows
+):
+    """Fills `rows` (residuals, columns and one) for the samples from `first` on, a residual for each of their outputs.
 
-    program: of batches of one, with a Residual as its loss; grads: the flat vector into which its ops write.
+    program: of batches of one, with a Residual as its loss; grads: the flat vector into which its ops write; columns:
+    the indices of those elements that are wanted. The last column holds the residuals themselves.
     """
     cdef Residual end = next(op for op in program.forward.ops if isinstance(op, Residual))
     cdef Step *s = &program.step
-    cdef int64_t i, j, outputs = end.p.shape[1]
-    if rows.shape[0] != residuals.shape[0] or rows.shape[0] % outputs or rows.shape[1] != grads.shape[0]:
-        raise ValueError(f"jacobian: {rows.shape[0]} rows of {rows.shape[1]}, {residuals.shape[0]} residuals, "
-                         f"{outputs} outputs and {grads.shape[0]} parameters")
+    cdef int64_t i, j, outputs = end.p.shape[1], count = columns.shape[0]
+    if rows.shape[0] % outputs or rows.shape[1] != count + 1:
+        raise ValueError(f"jacobian: {rows.shape[0]} rows of {rows.shape[1]}, {outputs} outputs and {count} columns")
+    for j in range(count):
+        if not 0 <= columns[j] < grads.shape[0]:
+            raise ValueError(f"jacobian: column {columns[j]} of {grads.shape[0]} parameters")
     end.scale = scale
     with nogil:
         program.enter()
@@ -66,9 +71,9 @@ def jacobian(Program program, const real[::1] grads, double scale, int64_t first
                 program.backward.backward(s)
             if s.failed:
                 break
-            residuals[i] = end.value
-            for j in range(grads.shape[0]):
-                rows[i, j] = grads[j]
+            for j in range(count):
+                rows[i, j] = grads[columns[j]]
+            rows[i, count] = end.value
         program.leave()
     if s.failed:
         program.raise_error()
@@ -98,3 +103,41 @@ def two_loops(const real[:, ::1] s, const real[:, ::1] y, const real[::1] invers
         row = (newest - i + size) % size
         K.dot(&serial, n, &y[row, 0], &q[0], &product)
         K.axpy(&serial, n, shares[i] - inverse[row] * product, &s[row, 0], &q[0])
+
+
+def solve_damped(const real[:, :] matrix, const real[::1] damping, const real[::1] vector):
+    """The x of (matrix + diag(damping)) x = vector, by Cholesky's method; None where that matrix is not positive definite.
+
+    For small systems: rows are taken one by one, each a few inner products with those above it.
+    """
+    cdef int64_t i, j, n = vector.shape[0]
+    cdef double rest, product
+    cdef real[:, ::1] factor
+    cdef real *x
+    if matrix.shape[0] != n or matrix.shape[1] != n or damping.shape[0] != n or n == 0:
+        raise ValueError(f"solve_damped: a matrix of {matrix.shape[0]} x {matrix.shape[1]}, {damping.shape[0]} and {n} elements")
+    room = numpy.empty((n + 1, n), dtype=PRECISION)
+    factor = room
+    x = &factor[n, 0]
+    for i in range(n):
+        for j in range(i + 1):
+            rest = matrix[i, j]
+            if j:
+                K.dot(&serial, j, &factor[i, 0], &factor[j, 0], &product)
+                rest -= product
+            if j < i:
+                factor[i, j] = <real>(rest / factor[j, j])
+        rest += damping[i]
+        if not (rest > 0 and isfinite(rest)):
+            return None
+        factor[i, i] = <real>sqrt(rest)
+        rest = vector[i]
+        if i:
+            K.dot(&serial, i, &factor[i, 0], x, &product)
+            rest -= product
+        x[i] = <real>(rest / factor[i, i])
+    for i in range(n - 1, -1, -1):
+        x[i] /= factor[i, i]
+        if i:
+            K.axpy(&serial, i, -x[i], &factor[i, 0], x)
+    return room[n]
