@@ -100,6 +100,84 @@ def test_penalties_stay_in_the_loss_and_weight_decay_and_max_norm_leave_a_frozen
     assert moved(before, weights(net)) == {"layers.1.weight", "layers.1.bias"}
 
 
+def normalized(optimizer="adam"):
+    """A normalization in the middle, whose running statistics are no longer those of the start."""
+    net = network(optimizer, fnn.Dense(5), fnn.BatchNorm(), fnn.Activation("tanh"), fnn.Dense(2))
+    for name, values in (("running_mean", RANDOM.standard_normal(5)), ("running_variance", RANDOM.uniform(0.5, 2, 5))):
+        net.set_weights({**net.get_weights(), f"layers.1.{name}": values})
+    return net
+
+
+def test_a_frozen_normalization_is_that_of_prediction_and_stays():
+    net = normalized()
+    before, batch_loss = weights(net), net.loss_and_gradients(X, Y)[0]
+    net.layers[1].trainable = False
+    loss = net.loss_and_gradients(X, Y)[0]
+    assert loss == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-12) != pytest.approx(batch_loss, rel=1e-3)
+    assert net.train_on_batch(X, Y) == pytest.approx(loss, rel=1e-12)
+    net.fit(
+        X, Y, epochs=3, batch_size=13
+    )  # the last batch has one sample, which a batch's statistics could not do with
+    assert moved(before, weights(net)) == {name for name in before if not name.startswith("layers.1.")}
+    net.layers[1].trainable = True
+    assert net.loss_and_gradients(X, Y)[0] != pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-3)
+    net.train_on_batch(X, Y)
+    assert moved(before, weights(net)) == set(before)
+
+
+def test_what_is_before_a_frozen_normalization_is_trained_through_it():
+    """Its map can be taken into the dense layer before it: the gradients are those of that network, through the map."""
+    net, twin = normalized("sgd"), network("sgd", fnn.Dense(5), fnn.Activation("tanh"), fnn.Dense(2))
+    w = weights(net)
+    scale = w["layers.1.weight"] / np.sqrt(w["layers.1.running_variance"] + net.layers[1].epsilon)
+    twin.set_weights({
+        "layers.0.weight": w["layers.0.weight"] * scale,
+        "layers.0.bias": (w["layers.0.bias"] - w["layers.1.running_mean"]) * scale + w["layers.1.bias"],
+        "layers.2.weight": w["layers.3.weight"],
+        "layers.2.bias": w["layers.3.bias"],
+    })  # fmt: skip
+    net.layers[1].trainable = False
+    (loss, found), (expected_loss, expected) = net.loss_and_gradients(X, Y), twin.loss_and_gradients(X, Y)
+    assert loss == pytest.approx(expected_loss, rel=1e-12)
+    np.testing.assert_allclose(found["layers.0.weight"], expected["layers.0.weight"] * scale, rtol=1e-10)
+    np.testing.assert_allclose(found["layers.0.bias"], expected["layers.0.bias"] * scale, rtol=1e-10)
+    np.testing.assert_allclose(found["layers.3.weight"], expected["layers.2.weight"], rtol=1e-10)
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "levenberg_marquardt"])
+def test_solvers_take_a_frozen_normalization(optimizer):
+    net = normalized(optimizer)
+    with pytest.raises(ValueError, match=r"take out layers.1 \(BatchNorm\), or freeze it"):
+        net.fit(X, Y)
+    net.layers[1].trainable = False
+    losses = net.fit(X, Y, epochs=30)["loss"]
+    assert losses[-1] < 0.1 * losses[0] and losses[-1] == pytest.approx(net.evaluate(X, Y)["loss"], rel=1e-12)
+
+
+@pytest.mark.torch
+def test_a_frozen_normalization_is_pytorchs_in_evaluation_mode():
+    torch = pytest.importorskip("torch")
+    module = torch.nn.Sequential(
+        torch.nn.Linear(6, 5), torch.nn.BatchNorm1d(5), torch.nn.Tanh(), torch.nn.Linear(5, 2)
+    ).double()
+    module(torch.tensor(X + 1))  # moves the running statistics
+    net = fnn.from_torch(module, input_shape=6, dtype="float64")
+    net.loss, net.optimizer = "mse", fnn.Adam(0.01)
+    frozen = module[1].eval().requires_grad_(False)
+    next(layer for layer in net.layers if isinstance(layer, fnn.BatchNorm)).trainable = False
+    optimizer = torch.optim.Adam([p for p in module.parameters() if p.requires_grad], 0.01)
+    net.fit(X, Y, epochs=20, batch_size=10, shuffle=False)
+    for _ in range(20):
+        for first in range(0, 40, 10):
+            x, y = (torch.tensor(part[first : first + 10]) for part in (X, Y))
+            optimizer.zero_grad()
+            ((module(x) - y) ** 2).mean().backward()
+            optimizer.step()
+    np.testing.assert_allclose(net.predict(X), module.eval()(torch.tensor(X)).detach(), rtol=1e-9, atol=1e-12)
+    state = net.get_weights()["layers.1.running_mean"]
+    np.testing.assert_array_equal(state, frozen.running_mean)
+
+
 def test_a_container_freezes_what_is_in_it():
     inner = fnn.Dense(6, "tanh")
     block = fnn.Residual(inner, fnn.Dense(6))

@@ -39,6 +39,23 @@ def test_gradients_are_those_of_the_whole_batch(case, cut):
         np.testing.assert_allclose(gradient, gradients[name], rtol=1e-10, atol=1e-13)
 
 
+def test_a_frozen_normalization_needs_no_whole_batch(cut):
+    """Its statistics are no longer the batch's: a part of the samples will do."""
+    rng = np.random.default_rng(0)
+    X, y, found = rng.standard_normal((23, 6, 4)), rng.standard_normal((23, 3)), []
+    for parts in (1, 3):
+        counts = cut(parts)
+        layers = [fnn.Conv1D(5, 3), fnn.BatchNorm(), fnn.Activation("relu"), fnn.Flatten(), fnn.Dense(3)]
+        net = fnn.Network(layers, loss="mse", dtype="float64", seed=1)
+        net.fit(X, y, batch_size=8)
+        assert counts[-1] == 1
+        net.layers[1].trainable = False
+        found.append((net.fit(X, y, epochs=3, batch_size=23)["loss"], net.params.copy()))
+        assert counts[-1] == parts
+    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-12)
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-9)
+
+
 def network(**options):
     layers = [fnn.Dense(8, "tanh"), fnn.Dropout(0.3), fnn.Dense(3, "softmax")]
     return fnn.Network(layers, input_shape=5, seed=2, **options)

@@ -19,6 +19,7 @@ from . import _fold, _parts
 from ._graph import OpRecord, Value
 from ._plan import Plan
 
+TRAINS = ("train", "gradient", "jacobian")  # modes in which the network is the one that is trained
 PRECISIONS = {"highest": 0, "high": 1, "medium": 2}
 
 
@@ -83,16 +84,16 @@ def compile_program(
     how many batches' gradients make one; record: True for the outputs, or the values that are recorded; toward: the
     inputs whose gradients are made and kept.
     """
-    training = mode in ("train", "gradient", "jacobian")
+    training = mode in TRAINS
     frozen = () if rule is None else rule.frozen
     plan = Plan(graph, memory.engine, training, training or mode == "vjp", frozen, toward, sampled=mode == "sample")
     ends = _add_ends(plan, mode, heads, weighted, record)
     plan.prune(keep=graph.outputs if mode == "predictor" else ())
     plan.pool_before_relu(keep=graph.outputs)
     plan.fuse()
-    if mode == "vjp":
-        _fold.keep_norms(plan)
-    elif not training:
+    if plan.differentiates:
+        _fold.keep_norms(plan, lambda node: not (training and node.is_trained))
+    else:
         _fold.fold_norms(plan, batch, memory.dtype)
         plan.open_windows()
     outside = graph.inputs + graph.outputs if mode == "predictor" else ()

@@ -3,8 +3,9 @@
 Where a dense or conv op makes x for the normalization alone, the map is taken into that op's weight and bias, which a
 "fold" op makes anew for each batch: so the network's parameters stay its own, to be read and written at any time. That
 costs a pass over the weight; where a batch of the output is smaller than that, and after any other op, a "scale_shift"
-op applies the map, in place where nobody else reads x. Where gradients go back through prediction nothing is folded: a
-"running_norm" op knows the way. An activation after the normalization has been joined to it by now.
+op applies the map, in place where nobody else reads x. Where gradients go back through prediction, or in training
+through a frozen layer, nothing is folded: a "running_norm" op knows the way. An activation after the normalization has
+been joined to it by now.
 """
 
 import numpy as np
@@ -56,9 +57,11 @@ def fold_norms(plan, batch, dtype):
     plan.nodes = nodes
 
 
-def keep_norms(plan):
-    """Makes the normalizations of a plan ones by the running statistics that a gradient goes back through."""
-    plan.nodes = [node.changed(kind="running_norm") if node.kind == "batch_norm" else node for node in plan.nodes]
+def keep_norms(plan, which):
+    """Makes those that `which(node)` picks normalize by the running statistics, where a gradient goes back through."""
+    plan.nodes = [
+        node.changed(kind="running_norm") if node.kind == "batch_norm" and which(node) else node for node in plan.nodes
+    ]
 
 
 def _folds(plan, maker, norm, batch) -> bool:

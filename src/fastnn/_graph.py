@@ -94,6 +94,11 @@ class OpRecord:
         self.params, self.state, self.attrs = params or {}, state or {}, attrs or {}
         self.where, self.number = where, number
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether any of its parameters is moved by training."""
+        return any(param.factor for param in self.params.values())
+
     def changed(self, **fields) -> OpRecord:
         """The same with other values for some fields."""
         return OpRecord(**{name: getattr(self, name) for name in self.__slots__} | fields)

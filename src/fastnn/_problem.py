@@ -23,9 +23,13 @@ def check_solver(optimizer, losses, state):
             raise ValueError(f"{name} has no learning rate: set the learning_rate_factor of {param.name}'s layer to 1")
     if optimizer.smooth:
         ops = state.memory.engine.OPS
-        where = [op.where for op in graph.ops if ops[op.kind].identity_in_predict or ops[op.kind].moves_state]
-        if where:
-            raise ValueError(f"{name} needs a loss that is the same at every call: take out {where[0]}")
+        for op in graph.ops:
+            if ops[op.kind].identity_in_predict:
+                raise ValueError(f"{name} needs a loss that is the same at every call: take out {op.where}")
+            if ops[op.kind].moves_state and op.is_trained:
+                raise ValueError(
+                    f"{name} needs a loss that is the same at every call: take out {op.where}, or freeze it"
+                )
     optimizer.check(losses, [param for param, factor in params if factor])
 
 

@@ -84,15 +84,16 @@ class State:
         accumulate: how many batches' gradients make one.
         record: True for the outputs, or a tuple of values of the graph; toward: inputs whose gradients are kept.
         """
-        settings = () if optimizer is None else (self.factors(), *(
+        settings = () if optimizer is None else tuple(
             (name, value) for name, value in optimizer.config().items() if name != "learning_rate"
-        ))  # fmt: skip
+        )  # fmt: skip
+        factors = self.factors() if mode in _compile.TRAINS else ()
         graph = graph or self.graph
         # The network's own losses change with the generation; others, and outputs without one, differ by their classes.
         kinds = tuple(map(type, losses))
         key = (
-            self._generation, graph, mode, batch, kinds, targets, weighted, record, settings, keeps_gradients,
-            accumulate, toward,
+            self._generation, graph, mode, batch, kinds, targets, weighted, record, settings, factors,
+            keeps_gradients, accumulate, toward,
         )  # fmt: skip
         with brief:
             compiled = next((self._free.pop(i)[1] for i, (known, _) in enumerate(self._free) if known == key), None)

@@ -52,7 +52,8 @@ class Layer(Configured, family="layer"):
         """Whether training moves this layer's parameters; False freezes them, and those of all layers inside it.
 
         A frozen layer has no part in clip_norm, keeps its penalties in the loss, and is not updated by anything, weight
-        decay included. Holds from the next fit or train_on_batch on.
+        decay included; a frozen BatchNorm normalizes by its running statistics, which stay, in training too. Holds from
+        the next fit or train_on_batch on.
 
         >>> import fastnn as fnn
         >>> base = fnn.Dense(8, "relu")
