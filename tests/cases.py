@@ -15,7 +15,7 @@ import numpy as np
 
 import fastnn as fnn
 
-STATE = re.compile(r"\.(running_mean|running_variance|mean|deviation)$")
+STATE = re.compile(r"\.(running_mean|running_variance|mean|deviation|median)$")
 FEATURES, OUTPUTS = 6, 2
 
 
@@ -212,6 +212,7 @@ CASES = [
     Case(fnn.Standardize),
     Case(fnn.Standardize, (), {"missing": "mean", "indicator": True}, (17,)),
     Case(fnn.Standardize, (), {"missing": 0.5}, (4, 3)),
+    Case(fnn.Standardize, (), {"missing": "median"}, (4, 3)),
     Case(fnn.Standardize, shape=(3, 2, 1)),
     Case(fnn.Standardize, (), {"missing": -1, "indicator": True}, (2, 5)),
     Case(fnn.OneHot, ([1, 3],), {"categories": [[0.5, 1], [2]]}),

@@ -18,6 +18,13 @@ def keras():
     return pytest.importorskip("keras")
 
 
+@pytest.fixture(autouse=True)
+def one_thread_of_torch(request):
+    """Beside PyTorch: bitwise repeatable, and out of the way of other tests."""
+    if request.node.get_closest_marker("torch") is not None:
+        pytest.importorskip("torch").set_num_threads(1)
+
+
 @pytest.fixture
 def interrupts():
     """SIGINT raises KeyboardInterrupt: a shell that runs the tests in the background has it ignored."""

@@ -325,9 +325,9 @@ def row_norm_backward(dy, x, weight, *, epsilon, centered):
 # ---- preprocessing ---------------------------------------------------------------------------------------------------
 
 
-def standardize_forward(x, mean, deviation, *, missing=None, indicator=False):
+def standardize_forward(x, mean, deviation, median=None, *, missing=None, indicator=False):
     there = ~np.isnan(x)
-    value = x if missing is None else np.where(there, x, mean if missing == "mean" else missing)
+    value = x if missing is None else np.where(there, x, {"mean": mean, "median": median}.get(missing, missing))
     y = (value - mean) / deviation
     return np.concatenate([y, ~there], axis=-1) if indicator else y
 

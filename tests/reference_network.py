@@ -20,7 +20,7 @@ LAYERS = {}
 
 
 RUNNING = ("running_mean", "running_variance")
-STATE = re.compile(r"\.(running_mean|running_variance|mean|deviation|categories\.\d+)$")  # roles of what is not trained
+STATE = re.compile(r"\.(running_mean|running_variance|mean|deviation|median|categories\.\d+)$")  # roles of what is not trained
 
 
 class Run:
@@ -185,7 +185,8 @@ def BatchNorm(run, layer, path, x):
 @layer
 def Standardize(run, layer, path, x):
     mean, deviation = run.weights[f"{path}.mean"], run.weights[f"{path}.deviation"]
-    y = reference.standardize_forward(x, mean, deviation, missing=layer.missing, indicator=layer.indicator)
+    options = {"missing": layer.missing, "indicator": layer.indicator}
+    y = reference.standardize_forward(x, mean, deviation, run.weights.get(f"{path}.median"), **options)
     return y, lambda dy: [reference.standardize_backward(dy, x, deviation)]
 
 

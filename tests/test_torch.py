@@ -2,22 +2,15 @@
 
 import numpy as np
 import pytest
+from beside_torch import BOUNDS, torch
 
 import fastnn as fnn
 
-torch = pytest.importorskip("torch")
 F = torch.nn.functional
 
 pytestmark = pytest.mark.torch
 
 ROWS, BATCH, STEPS = 60, 20, 200
-BOUNDS = {"float64": 1e-9, "float32": 1e-4}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bitwise repeatable, and out of the way of other tests."""
-    torch.set_num_threads(1)
 
 
 def sgd(p, c):

@@ -3,22 +3,25 @@ steps of Adam."""
 
 import numpy as np
 import pytest
+from beside_torch import (
+    BOUNDS,
+    CLASSES,
+    assert_agree,
+    assert_same_passes,
+    assert_same_predictions,
+    gradient,
+    torch,
+    train_both,
+    value,
+)
 
 import fastnn as fnn
 
-torch = pytest.importorskip("torch")
 F, nn = torch.nn.functional, torch.nn
 
 pytestmark = pytest.mark.torch
 
-ROWS, CLASSES, STEPS = 6, 5, 100
-BOUNDS = {"float64": 1e-9, "float32": 1e-4}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bitwise repeatable, and out of the way of other tests."""
-    torch.set_num_threads(1)
+ROWS = 6
 
 
 # ---- the same layers in PyTorch: a module, and its parameters by our names -------------------------------------------
@@ -159,14 +162,6 @@ NETWORKS = {
 }  # fmt: skip
 
 
-def value(parameter):
-    return parameter.detach().numpy()
-
-
-def gradient(parameter):
-    return parameter.grad.numpy()
-
-
 class Model(nn.Module):
     """The twins in sequence and a linear layer on all of a sample."""
 
@@ -199,14 +194,6 @@ def twins(name, dtype):
     return net, model, X, rng.integers(0, CLASSES, ROWS)
 
 
-def assert_agree(got, expected, bound, scale=None):
-    """Each to `bound`, relative to its largest element."""
-    assert got.keys() == expected.keys()
-    for name, theirs in expected.items():
-        largest = np.abs(theirs).max() if scale is None else scale
-        np.testing.assert_allclose(got[name], theirs, rtol=0, atol=bound * largest, err_msg=name)
-
-
 def assert_gradients_agree(got, expected, bound):
     """Relative to the largest of all: the gradient of the keys' bias is 0 but for rounding."""
     assert_agree(got, expected, bound, max(np.abs(g).max() for g in expected.values()))
@@ -216,28 +203,16 @@ def assert_gradients_agree(got, expected, bound):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_and_gradients(name, dtype):
     net, model, X, y = twins(name, dtype)
-    logits = model(torch.tensor(X))
-    loss = F.cross_entropy(logits, torch.tensor(y))
-    loss.backward()
-    got, gradients = net.loss_and_gradients(X, y)
-    bound = BOUNDS[dtype]
-    np.testing.assert_allclose(net.predict(X), logits.softmax(1).detach(), rtol=bound, atol=bound)
-    assert got == pytest.approx(loss.item(), rel=bound)
-    assert_gradients_agree(gradients, model.read(gradient), bound)
+    assert_same_predictions(net, model, X, BOUNDS[dtype])
+    gradients = assert_same_passes(net, model, X, y, BOUNDS[dtype])
+    assert_gradients_agree(gradients, model.read(gradient), BOUNDS[dtype])
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_100_steps_of_adam_end_at_the_same_weights(name, dtype):
     net, model, X, y = twins(name, dtype)
-    optimizer = torch.optim.Adam(model.parameters(), net.optimizer.learning_rate)
-    before = net.params.copy()
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        F.cross_entropy(model(torch.tensor(X)), torch.tensor(y)).backward()
-        optimizer.step()
-        net.train_on_batch(X, y)
-    assert np.abs(net.params - before).max() > 0.05
+    train_both(net, model, X, y)
     # The gradients of the keys' bias are nothing but rounding, and Adam divides by their size: they are left out.
     weights, expected = dict(net.get_weights()), model.read(value)
     for name in [name for name in expected if name.endswith("qkv_bias")]:

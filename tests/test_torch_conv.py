@@ -2,22 +2,23 @@
 
 import numpy as np
 import pytest
+from beside_torch import (
+    BOUNDS,
+    CLASSES,
+    assert_agree,
+    assert_same_passes,
+    assert_same_predictions,
+    gradient,
+    torch,
+    train_both,
+    value,
+)
 
 import fastnn as fnn
 
-torch = pytest.importorskip("torch")
-F = torch.nn.functional
-
 pytestmark = pytest.mark.torch
 
-ROWS, CLASSES, STEPS = 6, 5, 100
-BOUNDS = {"float64": 1e-9, "float32": 1e-4}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bitwise repeatable, and out of the way of other tests."""
-    torch.set_num_threads(1)
+ROWS = 6
 
 
 def module_of(layer, channels):
@@ -134,37 +135,19 @@ def theirs_of(weight):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_and_gradients(name, dtype):
     net, model, parameters, X, y = twins(name, dtype)
-    logits = model(torch.tensor(X))
-    loss = F.cross_entropy(logits, torch.tensor(y))
-    loss.backward()
-    got, gradients = net.loss_and_gradients(X, y)
-    bound = BOUNDS[dtype]
-    as_built = twins(name, dtype)[1].eval()  # batch norm by the running statistics at the start
-    np.testing.assert_allclose(net.predict(X), as_built(torch.tensor(X)).softmax(1).detach(), rtol=bound, atol=bound)
-    assert got == pytest.approx(loss.item(), rel=bound)
-    for key, parameter in parameters.items():
-        expected = parameter.grad.numpy()
-        np.testing.assert_allclose(
-            theirs_of(gradients[key]), expected, rtol=0, atol=bound * np.abs(expected).max(), err_msg=key
-        )
+    assert_same_predictions(net, model.eval(), X, BOUNDS[dtype])  # batch norm by the running statistics
+    gradients = assert_same_passes(net, model.train(), X, y, BOUNDS[dtype])
+    theirs = {key: gradient(parameter) for key, parameter in parameters.items()}
+    assert_agree({key: theirs_of(found) for key, found in gradients.items()}, theirs, BOUNDS[dtype])
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_100_steps_of_adam_end_at_the_same_weights(name, dtype):
     net, model, parameters, X, y = twins(name, dtype)
-    optimizer = torch.optim.Adam(model.parameters(), net.optimizer.learning_rate)
-    before = net.params.copy()
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        F.cross_entropy(model(torch.tensor(X)), torch.tensor(y)).backward()
-        optimizer.step()
-        net.train_on_batch(X, y)
-    assert np.abs(net.params - before).max() > 0.05
+    train_both(net, model, X, y)
     running = [module.running() for module in model.modules() if isinstance(module, BatchNorm)]
     norms = [i for i, layer in enumerate(net.layers) if isinstance(layer, fnn.BatchNorm)]
     state = {f"layers.{i}.{role}": v for i, found in zip(norms, running, strict=True) for role, v in found.items()}
-    for key, weight in net.get_weights().items():
-        theirs = state[key] if key in state else parameters[key].detach().numpy()
-        bound = BOUNDS[dtype] * np.abs(theirs).max()
-        np.testing.assert_allclose(theirs_of(weight), theirs, rtol=0, atol=bound, err_msg=key)
+    theirs = {key: value(parameter) for key, parameter in parameters.items()} | state
+    assert_agree({key: theirs_of(weight) for key, weight in net.get_weights().items()}, theirs, BOUNDS[dtype])

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from beside_torch import torch
 
 import fastnn as fnn
 
-torch = pytest.importorskip("torch")
 nn = torch.nn
 
 pytestmark = pytest.mark.torch

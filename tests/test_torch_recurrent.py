@@ -2,22 +2,23 @@
 
 import numpy as np
 import pytest
+from beside_torch import (
+    BOUNDS,
+    CLASSES,
+    assert_agree,
+    assert_same_passes,
+    assert_same_predictions,
+    gradient,
+    torch,
+    train_both,
+    value,
+)
 
 import fastnn as fnn
 
-torch = pytest.importorskip("torch")
-F = torch.nn.functional
-
 pytestmark = pytest.mark.torch
 
-ROWS, TIME, FEATURES, CLASSES, STEPS = 6, 9, 3, 5, 100
-BOUNDS = {"float64": 1e-9, "float32": 1e-4}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Bitwise repeatable, and out of the way of other tests."""
-    torch.set_num_threads(1)
+ROWS, TIME, FEATURES = 6, 9, 3
 
 
 # name -> our layers, and PyTorch's module for each
@@ -73,13 +74,7 @@ def pairs_of(net, layers, modules):
     for i, (layer, module) in enumerate(zip(layers, modules, strict=True)):
         for k, suffix in enumerate(["", "_reverse"][: len(single(layer))]):
             path = f"layers.{i}.layers.{k}" if isinstance(layer, fnn.Bidirectional) else f"layers.{i}"
-            roles = {
-                "weight": "weight_ih",
-                "recurrent_weight": "weight_hh",
-                "bias": "bias_ih",
-                "recurrent_bias": "bias_hh",
-            }
-            for ours, theirs in roles.items():
+            for ours, theirs in ROLES.items():
                 if f"{path}.{ours}" in names:
                     yield f"{path}.{ours}", getattr(module, f"{theirs}_l0{suffix}")
                 else:  # their second bias, which adds to the first: zero, and not trained
@@ -112,37 +107,17 @@ def twins(name, dtype):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_outputs_and_gradients(name, dtype):
     net, model, parameters, X, y = twins(name, dtype)
-    x = torch.tensor(X)
-    logits = model(x)
-    loss = F.cross_entropy(logits, torch.tensor(y))
-    loss.backward()
-    got, gradients = net.loss_and_gradients(X, y)
-    bound = BOUNDS[dtype]
-    np.testing.assert_allclose(net.predict(X), logits.softmax(1).detach(), rtol=bound, atol=bound)
-    assert got == pytest.approx(loss.item(), rel=bound)
-    assert gradients.keys() == parameters.keys()
-    for key, parameter in parameters.items():
-        expected = parameter.grad.numpy().T
-        np.testing.assert_allclose(gradients[key], expected, rtol=0, atol=bound * np.abs(expected).max(), err_msg=key)
+    assert_same_predictions(net, model, X, BOUNDS[dtype])
+    gradients = assert_same_passes(net, model, X, y, BOUNDS[dtype])
+    assert_agree(gradients, {key: gradient(p).T for key, p in parameters.items()}, BOUNDS[dtype])
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_100_steps_of_adam_end_at_the_same_weights(name, dtype):
     net, model, parameters, X, y = twins(name, dtype)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(trained, net.optimizer.learning_rate)
-    before = net.params.copy()
-    for _ in range(STEPS):
-        optimizer.zero_grad()
-        F.cross_entropy(model(torch.tensor(X)), torch.tensor(y)).backward()
-        optimizer.step()
-        net.train_on_batch(X, y)
-    assert np.abs(net.params - before).max() > 0.05
-    for key, weight in net.get_weights().items():
-        theirs = parameters[key].detach().numpy().T
-        bound = BOUNDS[dtype] * np.abs(theirs).max()
-        np.testing.assert_allclose(weight, theirs, rtol=0, atol=bound, err_msg=key)
+    train_both(net, model, X, y)
+    assert_agree(net.get_weights(), {key: value(p).T for key, p in parameters.items()}, BOUNDS[dtype])
 
 
 @pytest.mark.parametrize("dtype", BOUNDS)

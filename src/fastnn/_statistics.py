@@ -2,22 +2,23 @@
 
 A learner looks at rows (n, features) part by part, in any number of parts, and says in the end what the state of its
 layer is to be, by role. All sums are float64, and a part's are taken around its own mean, so that neither many rows nor
-a mean far from 0 costs digits. Knows nothing of layers or graphs.
+a mean far from 0 costs digits; medians alone need all values at once. Knows nothing of layers or graphs.
 """
 
 import numpy as np
 
 
 class Moments:
-    """The mean and the deviation of each feature, of the values that are not NaN.
+    """The mean and the deviation of each feature, of the values that are not NaN; and the median, if asked for.
 
     Parts are merged by Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample
     variances". The deviation is the root of the variance divided by n, and 1 for features that are constant to
     rounding: scikit-learn's StandardScaler.
     """
 
-    def __init__(self, where, missing):
+    def __init__(self, where, missing, median=False):
         self.where, self.missing = where, missing
+        self.parts = [] if median else None  # copies of all rows
         self.count = self.mean = self.squares = 0.0
 
     @staticmethod
@@ -32,7 +33,8 @@ class Moments:
         count = there.sum(axis=0, dtype=np.float64)
         if not self.missing and not there.all():
             feature = int(np.argmin(there.all(axis=0)))
-            raise ValueError(f'{self.where}: feature {feature} holds NaN; missing="mean" or a number fills it')
+            fix = 'missing="mean", "median" or a number fills it'
+            raise ValueError(f"{self.where}: feature {feature} holds NaN; {fix}")
         least = np.maximum(count, 1)
         with np.errstate(over="ignore", invalid="ignore"):  # what overflows is reported at the end
             mean = np.where(there, x, 0).sum(axis=0) / least
@@ -45,9 +47,11 @@ class Moments:
             self.squares = self.squares + squares + apart * apart * self.count * count / total
             self.mean = self.mean + apart * count / total
         self.count = self.count + count
+        if self.parts is not None:
+            self.parts.append(rows.copy())
 
     def result(self, dtype):
-        """{"mean": ..., "deviation": ...}, float64 numbers that `dtype` can hold."""
+        """{"mean": ..., "deviation": ...}, float64 numbers that `dtype` can hold; and "median", if asked for."""
         if not self.count.all():
             feature = int(np.argmin(self.count))
             raise ValueError(f"{self.where}: feature {feature} is missing in all samples; leave it out")
@@ -61,7 +65,11 @@ class Moments:
             raise ValueError(f"{self.where}: the values of feature {feature} lie too far apart for {dtype}; scale them")
         # Below this the engine, which takes denormals for 0, could not divide by it.
         constant |= deviation < 4 * info.tiny
-        return {"mean": self.mean, "deviation": np.where(constant, 1.0, deviation)}
+        found = {"mean": self.mean, "deviation": np.where(constant, 1.0, deviation)}
+        if self.parts is not None:
+            columns = np.concatenate(self.parts).T
+            found["median"] = np.array([np.median(x[~np.isnan(x)].astype(np.float64)) for x in columns])
+        return found
 
 
 class Categories:

@@ -294,7 +294,7 @@ def test_data_larger_than_memory_are_read_where_they_lie(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("missing", ["mean", 0, -2.5])
+@pytest.mark.parametrize("missing", ["mean", "median", 0, -2.5])
 def test_missing_values_are_filled(dtype, missing):
     X = with_gaps(table()[0]).astype(dtype)
     there = ~np.isnan(X)
@@ -303,8 +303,42 @@ def test_missing_values_are_filled(dtype, missing):
     np.testing.assert_allclose(state["mean"], np.nanmean(X.astype("float64"), axis=0), rtol=1e-6)
     np.testing.assert_allclose(state["deviation"], np.nanstd(X.astype("float64"), axis=0), rtol=1e-6)
     np.testing.assert_array_equal(y[:, 4:], ~there)
-    filled = 0 if missing == "mean" else (missing - state["mean"]) / state["deviation"]
+    filling = state.get(missing, missing)
+    assert set(state) == {"mean", "deviation", *({"median"} & {missing})}
+    filled = (filling - state["mean"]) / state["deviation"]
     np.testing.assert_allclose(y[:, :4][~there], np.broadcast_to(filled, X.shape)[~there], rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [59, 60, 40_000])
+def test_the_median_is_that_of_scikit_learns_imputer(rows, dtype):
+    """Of an odd and an even number of values, of other numbers in each feature, and of samples in several chunks."""
+    X = with_gaps(table(rows)[0]).astype(dtype)
+    X[:3, 2] = 1e7  # moves the mean
+    imputer = pytest.importorskip("sklearn.impute").SimpleImputer(strategy="median").fit(X)
+    net = adapted(fnn.Standardize(missing="median"), X, dtype)
+    state = learned(net)
+    np.testing.assert_allclose(state["median"], imputer.statistics_, rtol=np.finfo(dtype).eps)
+    expected = (imputer.transform(X).astype("float64") - state["mean"]) / state["deviation"]
+    # The median and the mean are rounded to the dtype, far from 0
+    atol = 8 * np.finfo(dtype).eps * (abs(state["median"]) / state["deviation"]).max()
+    np.testing.assert_allclose(net.predict(X), expected, rtol=8 * np.finfo(dtype).eps, atol=atol)
+
+
+def test_a_median_that_was_learned_anew_holds_at_once():
+    """In the programs that are there, where features lie side by side several times as well."""
+    X, gaps = table(40, 6)[0].reshape(20, 6, 2), np.full((1, 6, 2), NAN)
+    net = adapted(fnn.Standardize(missing="median"), X)
+    predict, first = net.predictor(), net.predict(gaps)
+    state = learned(net)
+    expected = np.broadcast_to((state["median"] - state["mean"]) / state["deviation"], (1, 6, 2))
+    np.testing.assert_allclose(first, expected, rtol=1e-12)
+    np.testing.assert_array_equal(predict(gaps), first)
+    net.adapt(X**2)
+    state = learned(net)
+    again = np.broadcast_to((state["median"] - state["mean"]) / state["deviation"], (1, 6, 2))
+    np.testing.assert_allclose(net.predict(gaps), again, rtol=1e-12)
+    np.testing.assert_allclose(predict(gaps), again, rtol=1e-12)
 
 
 def test_predictions_with_missing_values_do_not_depend_on_the_way():
@@ -438,7 +472,7 @@ def test_saved_with_the_network(dtype, tmp_path):
     X, y = table()
     X[:, 0] = np.arange(60) % 5
     X = with_gaps(X)
-    net = network(fnn.OneHot(0, missing=True), fnn.Standardize(missing="mean", indicator=True), dtype=dtype)
+    net = network(fnn.OneHot(0, missing=True), fnn.Standardize(missing="median", indicator=True), dtype=dtype)
     net.fit(X, y, verbose=0)
     net.save(tmp_path / "net.safetensors")
     for again in (fnn.load(tmp_path / "net.safetensors"), pickle.loads(pickle.dumps(net)), copy.deepcopy(net)):
@@ -479,7 +513,7 @@ def test_estimators_learn_at_each_fit_and_clone_without_it():
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda: fnn.Standardize(missing="median"), "unknown filling of missing values 'median'.*Known: mean"),
+        (lambda: fnn.Standardize(missing="mode"), "unknown filling of missing values 'mode'.*Known: mean, median"),
         (lambda: fnn.Standardize(missing=NAN), "missing must be a finite number"),
         (lambda: fnn.Standardize(indicator=True), "indicator: nothing is missing"),
         (lambda: fnn.OneHot([]), "columns: expected one or more different columns"),

@@ -97,7 +97,7 @@ class _Drawing:
         if kind == 0:
             self.adapts = True
             indicator = self.chance(0.3)
-            layer = fnn.Standardize(missing=self.one_of("mean", 0.5), indicator=indicator)
+            layer = fnn.Standardize(missing=self.one_of("mean", "median", 0.5), indicator=indicator)
             return stem.after(layer, (*stem.shape[:-1], stem.shape[-1] * (2 if indicator else 1)))
         if kind == 1:
             column = self.between(0, stem.shape[-1] - 1)

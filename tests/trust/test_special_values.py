@@ -70,7 +70,7 @@ def network(case, dtype, put, behind):
     rng = np.random.default_rng(3)
     net.params[:] += rng.uniform(-0.2, 0.2, net.params.shape)
     weights = net.get_weights()
-    names = (name for name in weights if name.endswith((".mean", ".deviation")))
+    names = (name for name in weights if name.endswith((".mean", ".deviation", ".median")))
     learned = {name: rng.uniform(0.5, 2, weights[name].shape) for name in names}
     net.set_weights({**weights, **learned})
     return net

@@ -19,6 +19,7 @@ from .base import Layer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+FILLINGS = ("mean", "median")
 UNKNOWN = ("zeros", "error")
 
 
@@ -32,12 +33,14 @@ class Standardize(Layer):
     StandardScaler).
 
     Args:
-        missing: what stands for NaN: "mean", which becomes 0, or a number in the units of x. None: X may hold no NaN.
+        missing: what stands for NaN: "mean", which becomes 0; "median", which a few values far off do not move, and
+            for which learning needs memory for all values; or a number in the units of x. None: X may hold no NaN.
             Statistics are of the values that are there.
         indicator: whether one more feature for each says where it was missing: 1 there, else 0.
 
-    Shapes: x (..., features); y (..., features), with `indicator` (..., 2 features), the values first; `mean` and
-    `deviation` (features,), which start at 0: a network whose deviations are 0 has not learned them yet.
+    Shapes: x (..., features); y (..., features), with `indicator` (..., 2 features), the values first; `mean`,
+    `deviation` and, where it is asked for, `median` (features,), which start at 0: a network whose deviations are 0 has
+    not learned them yet.
 
     Raises:
         ValueError, TypeError: an argument is out of range. At fit: a feature is missing in all samples, or its values
@@ -55,18 +58,20 @@ class Standardize(Layer):
 
     def __init__(self, *, missing: float | str | None = None, indicator: bool = False) -> None:
         if isinstance(missing, str):
-            if missing != "mean":
-                raise unknown_name("filling of missing values", missing, ["mean"])
+            if missing not in FILLINGS:
+                raise unknown_name("filling of missing values", missing, FILLINGS)
         elif missing is not None:
             missing = finite(missing, "missing")
         self.missing, self.indicator = missing, boolean(indicator, "indicator")
         if self.indicator and missing is None:
-            raise ValueError('indicator: nothing is missing where X may hold no NaN; give missing="mean" or a number')
+            fix = 'give missing="mean", "median" or a number'
+            raise ValueError(f"indicator: nothing is missing where X may hold no NaN; {fix}")
 
     def plan(self, g, x):
         *outer, features = x.shape
-        state = {role: g.state(role, (features,), 0.0) for role in ("mean", "deviation")}
-        learner = partial(Moments, g.where(), self.missing is not None)
+        median = ("median",) if self.missing == "median" else ()
+        state = {role: g.state(role, (features,), 0.0) for role in ("mean", "deviation", *median)}
+        learner = partial(Moments, g.where(), self.missing is not None, bool(median))
         return g.op(
             "standardize", [x], (*outer, 2 * features if self.indicator else features), state=state, learner=learner,
             missing=self.missing, indicator=self.indicator,

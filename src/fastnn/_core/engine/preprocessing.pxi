@@ -5,7 +5,7 @@ cdef enum:
 
 
 cdef class Standardize(Op):
-    """y = (x - mean) / deviation, of each feature. `missing`: what stands for NaN, "mean" or a number; None leaves it.
+    """y = (x - mean) / deviation, of each feature. `missing`: what stands for NaN, a state by its role or a number, or None.
 
     Where a sample has many rows of few features, so many of them are taken as one that vectors are full.
     """
@@ -13,8 +13,9 @@ cdef class Standardize(Op):
     needs = "x"
     reads_feed = True
     cdef real[:, ::1] x, y, dx, dy
-    cdef real[::1] mean, deviation, tables, filling
-    cdef const real *fill
+    cdef real[::1] mean, deviation, tables
+    cdef real[::1] filling, fillings    # of each feature, if NaN is filled; and `copies` times side by side
+    cdef const real *fill               # those, or NULL
     cdef Feed feed              # where x is, if not in this program's memory; else None
     cdef fnn_standardize dims   # rows is set for each batch
     cdef int64_t repeat, copies
@@ -30,16 +31,19 @@ cdef class Standardize(Op):
         self.repeat, self.dims.cols = repeat // self.copies, self.copies * features
         self.tables = numpy.empty(2 * self.dims.cols, dtype=PRECISION)
         self.fill = NULL
-        if missing == "mean":
-            self.fill = &self.tables[0]
-        elif missing is not None:
-            self.filling = numpy.full(self.dims.cols, missing, dtype=PRECISION)
-            self.fill = &self.filling[0]
+        if missing is not None:
+            self.filling = b.state[missing] if isinstance(missing, str) else numpy.full(features, missing, dtype=PRECISION)
+            self.fillings = numpy.empty(self.dims.cols, dtype=PRECISION)
+            self.fill = &self.fillings[0]
         self.has_dx, self.dims.adds_dx = b.dx[0] is not None, b.adds[0]
 
     cdef void forward(self, Step *s) noexcept nogil:
+        cdef int64_t i, features = self.mean.shape[0]
         self.dims.rows = s.rows * self.repeat
-        K.standardize_tables(&s.cx, self.mean.shape[0], self.copies, &self.mean[0], &self.deviation[0], &self.tables[0])
+        K.standardize_tables(&s.cx, features, self.copies, &self.mean[0], &self.deviation[0], &self.tables[0])
+        if self.fill is not NULL:
+            for i in range(self.copies):
+                K.copy(&s.cx, features, &self.filling[0], &self.fillings[i * features])
         K.standardize_forward(&s.cx, &self.dims, self.feed.rows if self.feed is not None else &self.x[0, 0],
                               &self.tables[0], self.fill, &self.y[0, 0])
 
