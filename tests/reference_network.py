@@ -20,7 +20,8 @@ LAYERS = {}
 
 
 RUNNING = ("running_mean", "running_variance")
-STATE = re.compile(r"\.(running_mean|running_variance|mean|deviation|median|categories\.\d+)$")  # roles of what is not trained
+# Roles of what is not trained.
+STATE = re.compile(r"\.(running_mean|running_variance|mean|deviation|median|categories\.\d+)$")
 
 
 class Run:

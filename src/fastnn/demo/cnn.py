@@ -15,7 +15,7 @@ import fastnn as fnn
 
 from .. import _terminal
 from ..benchmark.report import duration
-from . import digits
+from . import _reading, digits
 
 INTRODUCTION = "Handwritten digits, 8 x 8 pixels, read by a small convolutional network."
 SIZE = (10, 4.5)
@@ -106,12 +106,7 @@ def report(figures: Figures, style: _terminal.Style):
         f" {duration(figures.seconds)}."
     )
     yield ""
-    yield _terminal.side_by_side(
-        _terminal.curve(figures.history["loss"], style, title="training loss", log=True, width=30),
-        _terminal.curve(figures.history["val_accuracy"], style, title="accuracy on the test images", width=30),
-    )
-    yield ""
-    yield f"Accuracy on {figures.test_size} images that it has not seen: {figures.accuracy:.1%}."
+    yield from _reading.report(figures.history, figures.accuracy, figures.test_size, style)
     yield f"A dense network, 64-32-10, of the same images:   {figures.dense_accuracy:.1%}."
     yield ""
     yield f"The {FILTERS} filters of the first layer (the darker, the more of it they want to see):"
@@ -149,11 +144,7 @@ def draw(figures: Figures, figure) -> None:
     from .. import plot
 
     left, right = figure.subfigures(1, 2, width_ratios=[1, 1.1])
-    axes = left.subplots()
-    curves = {"training images": figures.history["accuracy"], "test images": figures.history["val_accuracy"]}
-    plot.learning_curve(curves, axes, ylabel="accuracy")
-    axes.set_title(f"convolutional network: {figures.accuracy:.1%} of the test images")
-    axes.legend(loc="lower right")
+    _reading.draw(figures.history, figures.accuracy, "convolutional network", left.subplots())
     found, captions = pictures_of_answers(figures)
     learned = [shades(weights) for weights in figures.filters]
     plot.images([*learned, *found], [*(f"{i + 1}" for i in range(FILTERS)), *captions], right, rows=4)

@@ -16,6 +16,7 @@ import fastnn as fnn
 from .. import _terminal
 from ..benchmark import pure_python
 from ..benchmark.report import duration
+from . import _reading
 
 INTRODUCTION = "Handwritten digits, 8 x 8 pixels: a network 64-32-10 learns to read them."
 SIZE = (9.5, 4)
@@ -166,12 +167,7 @@ def report(figures: Figures, style: _terminal.Style):
         f" {figures.parameters:,} parameters, in {duration(figures.seconds)}."
     )
     yield ""
-    yield _terminal.side_by_side(
-        _terminal.curve(figures.history["loss"], style, title="training loss", log=True, width=30),
-        _terminal.curve(figures.history["val_accuracy"], style, title="accuracy on the test images", width=30),
-    )
-    yield ""
-    yield f"Accuracy on {figures.test_size} images that it has not seen: {figures.accuracy:.1%}."
+    yield from _reading.report(figures.history, figures.accuracy, figures.test_size, style)
     yield f"Without the hidden layer, 64-10, trained alike:  {figures.accuracy_without_hidden:.1%}."
     yield ""
     yield "Some of the test images, and what it reads (the second row: its mistakes):"
@@ -204,9 +200,5 @@ def draw(figures: Figures, figure) -> None:
     from .. import plot
 
     left, right = figure.subfigures(1, 2, width_ratios=[1, 1.1])
-    axes = left.subplots()
-    curves = {"training images": figures.history["accuracy"], "test images": figures.history["val_accuracy"]}
-    plot.learning_curve(curves, axes, ylabel="accuracy")
-    axes.set_title(f"64-32-10: {figures.accuracy:.1%} of the test images")
-    axes.legend(loc="lower right")
+    _reading.draw(figures.history, figures.accuracy, "64-32-10", left.subplots())
     plot.images([s.image for s in figures.samples], [caption(s) for s in figures.samples], right, rows=2)

@@ -15,7 +15,7 @@ import fastnn as fnn
 
 from .. import _terminal
 from ..benchmark.report import duration
-from . import rnn
+from . import _reading, rnn
 
 INTRODUCTION = "LSTM: the digits row by row once more, and then a memory over a hundred steps."
 SIZE = (10, 4)
@@ -110,10 +110,7 @@ def draw(figures: Figures, figure) -> None:
 
     left, right = figure.subplots(1, 2)
     reading = figures.reading
-    curves = {"training images": reading.history["accuracy"], "test images": reading.history["val_accuracy"]}
-    plot.learning_curve(curves, left, ylabel="accuracy")
-    left.set_title(f"LSTM of {rnn.UNITS} units: {reading.accuracy:.1%} of the test images")
-    left.legend(loc="lower right")
+    _reading.draw(reading.history, reading.accuracy, f"LSTM of {rnn.UNITS} units", left)
     plot.learning_curve({a.layer: a.errors for a in figures.adding}, right, ylabel="mean squared error", log=True)
     right.axhline(GUESS, color="grey", linewidth=1)
     right.set_title(f"adding two of {LENGTH} numbers")

@@ -14,7 +14,7 @@ import fastnn as fnn
 
 from .. import _terminal
 from ..benchmark.report import duration
-from . import digits
+from . import _reading, digits
 
 INTRODUCTION = "Handwritten digits, read from the top down, a row of eight pixels at a time."
 SIZE = (9.5, 4)
@@ -90,12 +90,7 @@ def report(reading: Reading, style: _terminal.Style):
         f" in {duration(reading.seconds)}."
     )
     yield ""
-    yield _terminal.side_by_side(
-        _terminal.curve(reading.history["loss"], style, title="training loss", log=True, width=30),
-        _terminal.curve(reading.history["val_accuracy"], style, title="accuracy on the test images", width=30),
-    )
-    yield ""
-    yield f"Accuracy on {reading.test_size} images that it has not seen: {reading.accuracy:.1%}."
+    yield from _reading.report(reading.history, reading.accuracy, reading.test_size, style)
     yield ""
     yield "Asked early, though it has learned to answer after the last row alone:"
     yield ""
@@ -114,12 +109,7 @@ def beside_rows(reading: Reading) -> str:
 
 def draw(reading: Reading, figure) -> None:
     """Draw the learning curve, and the accuracy after each row."""
-    from .. import plot
-
     left, right = figure.subplots(1, 2)
-    curves = {"training images": reading.history["accuracy"], "test images": reading.history["val_accuracy"]}
-    plot.learning_curve(curves, left, ylabel="accuracy")
-    left.set_title(f"{reading.layer} of {UNITS} units: {reading.accuracy:.1%} of the test images")
-    left.legend(loc="lower right")
+    _reading.draw(reading.history, reading.accuracy, f"{reading.layer} of {UNITS} units", left)
     right.bar(range(1, ROWS + 1), reading.by_row)
     right.set(xlabel="rows read", ylabel="accuracy on the test images", title="asked early")
