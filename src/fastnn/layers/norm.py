@@ -81,6 +81,7 @@ class BatchNorm(Layer):
 
     In `predict` and `evaluate` the running statistics stand in their place; the layer is then an affine map, which
     costs nothing where the convolution or dense layer before it can take it in. PyTorch's definition and defaults.
+    Frozen (`trainable = False`) the layer is that map in training, too, and its running statistics stay, as in Keras.
 
     Args:
         momentum: the share of a batch in the running statistics, in (0, 1].
