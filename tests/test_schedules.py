@@ -351,6 +351,7 @@ def test_an_optimizer_with_a_schedule_is_its_arguments():
         (lambda: s.OneCycle(0.1, 100, momentum=0.9), ValueError, r"momentum: expected \(lowest, highest\), got 0.9"),
         (lambda: s.OneCycle(0.1, 100, momentum=(0.9, 0.8)), ValueError, "got 0.9 before 0.8"),
         (lambda: s.OneCycle(0.1, 100, momentum=(0.9, 1)), ValueError, "each bound of momentum must be a number from 0"),
+        (lambda: s.OneCycle(0.1, 9).momentum_at(np.arange(9)), ValueError, r"give it momentum=\(lowest, highest\)"),
         (lambda: fnn.Adagrad(s.OneCycle(0.1, 9, momentum=(0.8, 0.9))), ValueError, "Adagrad has no momentum"),
         (lambda: fnn.Rprop(s.Constant(0.1)), TypeError, "give a number, not a Schedule"),
         (lambda: fnn.Adam("cosine"), TypeError, "learning_rate must be a positive number"),

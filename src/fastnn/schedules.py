@@ -221,14 +221,11 @@ class Warmup(Schedule):
     def __init__(self, after: Schedule | float, length: int, *, start: float = 1 / 3) -> None:
         self.after = after if isinstance(after, Schedule) else Constant(after, by="step")
         self.length, self.start = positive_int(length, "length"), fraction(start, "start")
+        self.momentum = self.after.momentum
 
     @property
     def by(self):
         return self.after.by
-
-    @property
-    def momentum(self):
-        return self.after.momentum
 
     def momentum_at(self, t):
         return self.after.momentum_at(np.maximum(np.asarray(t) - self.length, 0))
@@ -300,6 +297,8 @@ class OneCycle(Schedule):
         return self._along(t, first, self.highest, first, first / self.final_divide)
 
     def momentum_at(self, t):
+        if self.momentum is None:
+            raise ValueError("this cycle has no momentum; give it momentum=(lowest, highest)")
         lowest, highest = self.momentum
         return self._along(t, highest, lowest, highest, highest)
 
