@@ -30,7 +30,7 @@ COMMON = [
     "-fPIC",
     "-g0",
 ]
-WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror"] if os.environ.get("FASTNN_WERROR") == "1" else []
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"] if os.environ.get("FASTNN_WERROR") == "1" else []
 # What Cython generates is not held to -Wextra: its unused parameters and comparisons are its own.
 ENGINE_WARNINGS = ["-Wall", "-Werror", "-Wno-unused-function"] if WARNINGS else []
 

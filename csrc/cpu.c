@@ -78,7 +78,7 @@ int fnn_cpu_has_avx512(void)
 static size_t cpuid_cache(unsigned leaf, int level)
 {
     unsigned eax, ebx, ecx, edx;
-    if (__get_cpuid_max(leaf & 0x80000000u, NULL) < leaf) return 0;
+    if ((unsigned)__get_cpuid_max(leaf & 0x80000000u, NULL) < leaf) return 0; /* an int in some compilers */
     for (unsigned i = 0; i < 16; i++) {
         __cpuid_count(leaf, i, eax, ebx, ecx, edx);
         unsigned type = eax & 31; /* 0: no more caches; 2: instructions */
