@@ -8,8 +8,9 @@
  * is a product of matrices for each of the 16 places: (tiles x channels) (channels x filters). The gradient for x is such
  * a convolution, too: of dz, by the weights turned round. Tiles are taken in blocks whose places L2 holds.
  *
- * The step of the CNN in benchmarks/ takes 0.7 of the time it takes by patches. Sums and differences of inputs and weights
- * are rounded before they are multiplied, so errors are those of a sum of a few times the magnitude. */
+ * The step of the CNN in benchmarks/ takes 0.7 of the time it takes by patches. Sums and differences of inputs and
+ * weights are rounded before they are multiplied, so errors are those of a sum of a few times the magnitude; and pixels
+ * of the tile that an element does not see cancel but for their rounding (tests/winograd_sizes.h has the bound). */
 
 #undef WINOGRAD_CHANNELS
 #undef WINOGRAD_WEIGHTS

@@ -2,6 +2,7 @@
  *
  * Every buffer lies against an inaccessible page, and the scratch is exactly what was asked for. */
 #include "harness.h"
+#include "winograd_sizes.h"
 
 typedef struct {
     const fnn_target *target;
@@ -53,6 +54,8 @@ static void set_up(problem_conv *q, const fnn_target *target, fnn_conv d)
     q->x = filled(0, q->size_x), q->w = filled(1, q->size_w), q->bias = filled(2, d.filters);
     q->y = filled(3, q->size_y), q->dy = filled(4, q->size_y), q->dx = filled(5, q->size_x);
     q->dw = filled(6, q->size_w), q->dbias = filled(7, d.filters);
+    if (below(4) == 0) /* as max pooling leaves it: elements of dx that see zeros alone */
+        for (int64_t i = 0; i < q->size_y; i++) q->dy[i] *= (real)(below(8) == 0);
     q->was_dx = copied(q->dx, q->size_x), q->was_dw = copied(q->dw, q->size_w);
     q->was_dbias = copied(q->dbias, d.filters), q->was_dy = copied(q->dy, q->size_y);
     fnn_ctx cx = {.threads = 8};
@@ -104,15 +107,62 @@ static void add(sum *s, long double a, long double b)
     s->value += a * b;
     s->size += fabsl(a * b);
 }
-static void visit_forward(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *sums) { add(sums + y, q->x[x], q->w[w]); }
-static void visit_dw(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *sums) { add(sums + w, q->x[x], q->dy[y]); }
-static void visit_dx(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *sums) { add(sums + x, q->w[w], q->dy[y]); }
+static void visit_forward(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *s) { add(s + y, q->x[x], q->w[w]); }
+static void visit_dw(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *s) { add(s + w, q->x[x], q->dy[y]); }
+static void visit_dx(problem_conv *q, int64_t x, int64_t w, int64_t y, sum *s) { add(s + x, q->w[w], q->dy[y]); }
 
-static void compare(const problem_conv *q, const char *what, int64_t count, const real *got, const sum *want, int64_t terms)
+/* The roundings of an element on Winograd's way, and the magnitudes there; NULL where it is not taken. */
+typedef struct {
+    int64_t terms;
+    long double *sizes;
+} bypath;
+
+/* Whether a convolution may go that way. */
+static int has_bypath(const fnn_conv *d)
+{
+    const fnn_window *w = &d->window;
+    return w->kernel_height == 3 && w->kernel_width == 3 && w->stride_y == 1 && w->stride_x == 1 && w->dilation_y == 1
+           && w->dilation_x == 1 && d->groups == 1 && w->channels >= 8 && d->filters >= 8;
+}
+
+/* Of `count` elements that begin with what `start` holds. Before the products each axis takes a sum for the pixels and two
+ * for the weights, after them two: ten in all. */
+static bypath bypath_of(const problem_conv *q, int64_t count, const sum *start, int64_t products)
+{
+    if (!has_bypath(&q->d)) return (bypath){0, NULL};
+    bypath by = {products + 10, malloc((size_t)count * sizeof(long double))};
+    for (int64_t i = 0; i < count; i++) by.sizes[i] = start[i].size;
+    return by;
+}
+
+/* dx is the convolution of dz by the weights turned round, with channels and filters exchanged. */
+static void add_input_sizes(const problem_conv *q, long double *sizes)
+{
+    const fnn_window *w = &q->d.window;
+    const int64_t pairs = w->channels * q->d.filters;
+    const fnn_window back = {w->rows, w->out_height, w->out_width, q->d.filters, w->height, w->width, 3, 3, 1, 1,
+                             2 - w->top, 2 - w->left, 1, 1};
+    real *turned = malloc((size_t)(9 * pairs) * sizeof *turned);
+    for (int64_t tap = 0; tap < 9; tap++)
+        for (int64_t pair = 0; pair < pairs; pair++)
+            turned[(8 - tap) * pairs + pair % q->d.filters * w->channels + pair / q->d.filters]
+                = q->w[tap * pairs + pair];
+    winograd_sizes(&back, w->channels, q->dy, turned, sizes);
+    free(turned);
+}
+
+static int within_bound(real got, sum want, int64_t terms, long double size_by, int64_t terms_by)
+{
+    long double bound = fmaxl((long double)(terms + 4) * want.size, (long double)(terms_by + 4) * size_by);
+    return fabsl(got - want.value) <= bound * EPSILON / 2 + SMALLEST;
+}
+
+static void compare(const problem_conv *q, const char *what, int64_t count, const real *got, const sum *want,
+                    int64_t terms, bypath by)
 {
     const fnn_window *w = &q->d.window;
     for (int64_t i = 0; i < count; i++)
-        if (!(fabsl(got[i] - want[i].value) <= (long double)(terms + 4) * EPSILON / 2 * want[i].size + SMALLEST)) {
+        if (!within_bound(got[i], want[i], terms, by.sizes ? by.sizes[i] : 0, by.terms)) {
             CHECK(0, "%s f%d %s: %ld of %ld x %ld x %ld, kernel %ld x %ld, stride %ld %ld, before %ld %ld, dilation %ld %ld,"
                   " %ld filters, %ld groups, activation %d, %d threads: [%ld] is %.17g, not %.17Lg", what, REAL_BITS,
                   q->target->name, (long)w->rows, (long)w->height, (long)w->width, (long)w->channels,
@@ -140,10 +190,13 @@ static void check(problem_conv *q)
     sum *dx = sums_of(q->size_x, q->d.adds_dx ? q->was_dx : NULL);
     sum *dbias = sums_of(filters, q->d.adds_dw ? q->was_dbias : NULL);
     for (int64_t i = 0; i < q->size_y && q->has_bias; i++) add(y + i, q->bias[i % filters], 1);
+    bypath by_y = bypath_of(q, q->size_y, y, w->channels), by_dw = bypath_of(q, q->size_w, dw, positions);
+    bypath by_dx = bypath_of(q, q->size_x, dx, filters), none = {0, NULL};
     each_product(q, visit_forward, y);
+    if (by_y.sizes) winograd_sizes(w, filters, q->x, q->w, by_y.sizes);
     for (int64_t i = 0; i < q->size_y && q->d.activation == FNN_RELU; i++) y[i].value = y[i].value > 0 ? y[i].value : 0;
     run_forward(q);
-    compare(q, "conv_forward", q->size_y, q->y, y, patch + 1);
+    compare(q, "conv_forward", q->size_y, q->y, y, patch + 1, by_y);
 
     run_backward(q);
     long wrong = 0;
@@ -152,11 +205,15 @@ static void check(problem_conv *q)
     CHECK(wrong == 0, "conv_backward f%d %s: dz: %ld elements", REAL_BITS, q->target->name, wrong);
     each_product(q, visit_dw, dw);
     each_product(q, visit_dx, dx);
+    if (by_dw.sizes) winograd_weight_sizes(w, filters, q->x, q->dy, by_dw.sizes);
+    if (by_dx.sizes) add_input_sizes(q, by_dx.sizes);
     for (int64_t i = 0; i < q->size_y; i++) add(dbias + i % filters, q->dy[i], 1);
-    compare(q, "conv_backward, dw", q->size_w, q->dw, dw, positions);
-    if (q->has_dx) compare(q, "conv_backward, dx", q->size_x, q->dx, dx, w->kernel_height * w->kernel_width * filters);
+    compare(q, "conv_backward, dw", q->size_w, q->dw, dw, positions, by_dw);
+    const int64_t terms_dx = w->kernel_height * w->kernel_width * filters;
+    if (q->has_dx) compare(q, "conv_backward, dx", q->size_x, q->dx, dx, terms_dx, by_dx);
     else CHECK(memcmp(q->dx, q->was_dx, (size_t)q->size_x * sizeof(real)) == 0, "dx was not asked for");
-    if (q->has_bias) compare(q, "conv_backward, dbias", filters, q->dbias, dbias, 8);
+    if (q->has_bias) compare(q, "conv_backward, dbias", filters, q->dbias, dbias, 8, none);
+    free(by_y.sizes), free(by_dw.sizes), free(by_dx.sizes);
     free(y), free(dw), free(dx), free(dbias);
 }
 

@@ -14,6 +14,7 @@ typedef struct {
 static void set_up_scale(problem_scale *q, const fnn_target *target, fnn_standardize d, int fills)
 {
     const int64_t all = d.rows * d.cols, wide = all * (d.indicators ? 2 : 1);
+    problem_begins();
     *q = (problem_scale){.d = d, .target = target, .threads = 1, .fills = fills};
     q->x = REALS(0, all, ANYWHERE), q->dx = REALS(1, all, ANYWHERE);
     q->y = REALS(2, wide, ANYWHERE), q->dy = REALS(3, wide, ANYWHERE);
@@ -126,6 +127,7 @@ static void check_one_hot(const fnn_target *target, fnn_one_hot d, int threads, 
 {
     int64_t rest[MOST_COLUMNS], columns[MOST_COLUMNS];
     const real *categories[MOST_COLUMNS];
+    problem_begins();
     d.cols = d.rest_count + d.count, d.out = d.rest_count;
     const int64_t first = below(d.rest_count + 1); /* of the encoded columns, which lie backwards among the others */
     for (int64_t k = 0; k < d.rest_count; k++) rest[k] = k < first ? k : k + d.count;
@@ -182,6 +184,7 @@ static void test_first_refused(const fnn_target *target)
 {
     for (int i = 0; i < problems(1000); i++) {
         const int64_t rows = below(i % 20 ? 9 : 20000), cols = 1 + below(20);
+        problem_begins();
         real *x = REALS(0, rows * cols, ANYWHERE), *takes = REALS(1, cols, ANYWHERE);
         for (int64_t j = 0; j < cols; j++) takes[j] = (real)below(2);
         for (int64_t k = 0; k < rows * cols; k++) {
