@@ -207,34 +207,42 @@ static void test_special_values(const fnn_target *target)
         }
 }
 
+/* One product on one thread and then on several: every bit. */
+static void compare_threads(product *q, const char *name)
+{
+    static const int threads[] = {3, 2, 8};
+    size_t bytes = q->size_c * sizeof(real);
+    real *one = malloc(bytes), *before = malloc(bytes);
+    memcpy(before, q->c, bytes);
+    run(q);
+    memcpy(one, q->c, bytes);
+    for (int t = 0; t < (thinned ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
+        memcpy(q->c, before, bytes);
+        q->threads = threads[t % COUNT(threads)];
+        run(q);
+        CHECK(memcmp(one, q->c, bytes) == 0 && guards_intact(), "%s: %d threads differ from one", name, q->threads);
+    }
+    free(one);
+    free(before);
+}
+
+/* With bias and activation, and plain: some products go another way without. */
 static void test_threads(const fnn_target *target)
 {
-    static const int64_t dims[][3] = {{300, 200, 300}, {32, 1000, 400},  {1, 3000, 2000}, {3000, 1, 2000}, {2500, 10, 130},
-                                      {27, 333, 2000}, {31, 2, 200000}, {1000, 300, 40}, {13, 1500, 500}};
-    static const int threads[] = {3, 2, 8};
+    static const int64_t dims[][3] = {{300, 200, 300}, {32, 1000, 400}, {1, 900, 1100}, {900, 1, 1100}, {2500, 10, 130},
+                                      {27, 333, 2000}, {31, 2, 15000}, {1000, 300, 40}, {13, 1500, 500}};
     for (int o = NN; o <= TN; o++)
-        for (int i = 0; i < COUNT(dims); i++) {
-            product q;
-            if (dims[i][0] * dims[i][2] * (int64_t)sizeof(real) > (8 << 20) - 4096
-                || dims[i][1] * dims[i][2] * (int64_t)sizeof(real) > (8 << 20) - 4096) continue;
-            set_up(&q, target, o, dims[i][0], dims[i][1], dims[i][2], 2);
-            q.has_bias = 1;
-            q.d.activation = FNN_TANH;
-            size_t bytes = q.size_c * sizeof(real);
-            real *one = malloc(bytes), *before = malloc(bytes);
-            memcpy(before, q.c, bytes);
-            run(&q);
-            memcpy(one, q.c, bytes);
-            for (int t = 0; t < (thinned ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
-                memcpy(q.c, before, bytes);
-                q.threads = threads[t % COUNT(threads)];
-                run(&q);
-                CHECK(memcmp(one, q.c, bytes) == 0 && guards_intact(), "gemm_%s f%d %s: dims %d: %d threads differ from one",
-                      orientation_names[o], REAL_BITS, target->name, i, q.threads);
+        for (int i = 0; i < COUNT(dims); i++)
+            for (int plain = 0; plain < 2; plain++) {
+                product q;
+                char name[100];
+                set_up(&q, target, o, dims[i][0], dims[i][1], dims[i][2], 2);
+                q.has_bias = !plain;
+                q.d.activation = plain ? FNN_LINEAR : FNN_TANH;
+                snprintf(name, sizeof name, "gemm_%s f%d %s%s, dims %d", orientation_names[o], REAL_BITS, target->name,
+                         plain ? ", plain" : "", i);
+                compare_threads(&q, name);
             }
-            free(one);
-            free(before);
-        }
 }
 
 /* The product with an optimizer's rule is, bit for bit, the product and then the optimizer: on parameters and slots of

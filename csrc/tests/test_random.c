@@ -178,12 +178,13 @@ static void test_dropout(const fnn_target *t)
 
 static void test_permutation(void)
 {
-    static const int64_t sizes[] = {0, 1, 2, 3, 100, 5000};
-    static int64_t p[5000], q[5000];
+    enum { MOST = 150000 }; /* so many draws that some are refused, to be without bias */
+    static const int64_t sizes[] = {0, 1, 2, 3, 100, 5000, MOST};
+    static int64_t p[MOST], q[MOST];
     for (int i = 0; i < COUNT(sizes); i++) {
         fnn_key key = {5, (uint64_t)i};
         int64_t n = sizes[i], seen = 0;
-        static char found[5000];
+        static char found[MOST];
         memset(found, 0, sizeof found);
         fnn_permutation(&key, n, p);
         fnn_permutation(&key, n, q);
