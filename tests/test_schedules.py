@@ -229,6 +229,29 @@ def test_train_on_batch_follows_a_schedule_by_step():
     assert np.array_equal(one.params, other.params)
 
 
+def test_a_schedule_that_raises_counts_no_step():
+    class Failing(s.Schedule):
+        by = "step"
+
+        def rate(self, t):
+            if t.max() > 8:
+                raise RuntimeError("no more rates")
+            return np.full(t.shape, 0.1)
+
+    def trained(rate):
+        net = fnn.Network([fnn.Dense(1)], optimizer=fnn.Adam(rate), dtype="float64", seed=1)
+        net.train_on_batch(X[:3], Y[:3])
+        return net.fit(X, Y, epochs=4, batch_size=12) and net
+
+    net, other = trained(Failing()), trained(0.1)
+    with pytest.raises(RuntimeError, match="no more rates"):
+        net.train_on_batch(X[:3], Y[:3])  # by a program whose own count is that of the first step
+    net.optimizer.learning_rate = 0.1
+    for each in (net, other):
+        each.train_on_batch(X[:3], Y[:3])  # Adam's corrections are those of the tenth step
+    assert np.array_equal(net.params, other.params)
+
+
 def sgd_by_hand(epochs, batch_size, cycle):
     """SGD in NumPy with the rates and momenta of a cycle."""
     w, b, v = network(0.1, input_shape=3).get_weights()["layers.0.weight"][:, 0].copy(), 0.0, np.zeros(4)

@@ -110,8 +110,7 @@ class ArrayLoop(Loop):
         """Trains so many epochs; returns their losses, when they ended, and a reason if they were to be the last."""
         program, state, optimizer, callbacks = self.taken[1].program, self.state, self.optimizer, self.trainer.callbacks
         losses, ends = np.empty(count), np.empty(count)
-        step, before, progress = state.steps, state.epochs, self.trainer.progress
-        rate, (rates, momenta) = optimizer.learning_rate, self._scheduled(step, before, count)
+        step, before, progress, rate = state.steps, state.epochs, self.trainer.progress, None
         begins, after = callbacks.listeners["on_batch_begin"], callbacks.listeners["on_batch_end"]
         # A batch hook needs Python after every step: the shortest chunk is one step.
         chunk = 0.0 if callbacks.wants_batches else CHUNK
@@ -122,9 +121,10 @@ class ArrayLoop(Loop):
                     listener(batch)
             if optimizer.learning_rate is not rate:
                 rate, (rates, momenta) = optimizer.learning_rate, self._scheduled(step, before, count)
+                program.schedule(before, rates, momenta, losses, ends)
             at = batch
             try:
-                bad = program.train(epoch, batch, count, before, state.steps, rates, losses, ends, chunk, momenta)
+                bad = program.train(epoch, batch, count, state.steps, chunk)
             finally:  # Ctrl-C strikes on the way back from the engine: the steps are done all the same
                 epoch, batch = program.epoch, program.batch
                 state.steps, state.epochs = program.steps, before + epoch
@@ -250,14 +250,15 @@ class BatchLoop(Loop):
 
     def _step(self, program, rows) -> bool:
         """One step; returns whether it was not taken, its loss not being finite."""
-        state, unread = self.state, np.empty(1)
+        state = self.state
         times = state.steps, state.epochs - state.first_epoch, 1, 1
         rates, momenta = self.optimizer.rates(*times), self.optimizer.momenta(*times)
         self.rates = [float(rates[0, 0])]
         program.set_rows(rows, False)
         program.check_finite = self.finite
+        program.schedule(state.epochs, rates, momenta)
         try:
-            return program.train(0, 0, 1, state.epochs, state.steps, rates, unread, unread, 0.0, momenta)
+            return program.train(0, 0, 1, state.steps, 0.0)
         finally:
             state.steps = program.steps
 

@@ -111,10 +111,10 @@ def _losses(program, state, rates, window, diverges):
     batches = program.batches
     epochs = -(-len(rates) // batches)
     table = np.resize(rates, (epochs, batches))
-    unread = np.empty(epochs)
+    program.schedule(state.epochs, table)
     epoch, batch, number, losses, lowest = 0, 0, state.steps, [], np.inf
     for _ in rates:
-        if program.train(epoch, batch, epochs, state.epochs, number, table, unread, unread, 0.0):
+        if program.train(epoch, batch, epochs, number, 0.0):
             break
         epoch, batch, number = program.epoch, program.batch, program.steps
         losses.append(program.last_loss)

@@ -450,14 +450,16 @@ class Network(Inspection):
     def _train_step(self, state, samples) -> float:
         taken = self._take("train", samples, self.optimizer)
         program = taken[1].program
+        times = state.steps, state.epochs - state.first_epoch, 1, 1
         try:
             program.check_finite = False
-            times = state.steps, state.epochs - state.first_epoch, 1, 1
-            rates, momenta = self.optimizer.rates(*times), self.optimizer.momenta(*times)
-            program.train(0, 0, 1, 0, state.steps, rates, _UNREAD, _UNREAD, 0.0, momenta)
+            program.schedule(0, self.optimizer.rates(*times), self.optimizer.momenta(*times))
+            try:
+                program.train(0, 0, 1, state.steps, 0.0)
+            finally:  # Ctrl-C strikes on the way back from the engine: the step is done all the same
+                state.steps = program.steps
             return program.last_loss
         finally:
-            state.steps = program.steps
             state.give(taken)
 
     def loss_and_gradients(
@@ -709,7 +711,6 @@ class Network(Inspection):
 
 
 _BUSY = "this network is in training, or saved by another thread: wait for its end, or train a network of your own"
-_UNREAD = np.empty(1)  # where the engine writes what one step has no use for
 
 
 def _dtype(dtype):

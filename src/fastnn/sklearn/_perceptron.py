@@ -272,7 +272,6 @@ class Descent:
         self.batches = -(-n // batch)
         self.penalty = alpha * self.batches / (2 * samples.total)  # the mean over the epoch
         self.rates = np.empty((0, self.batches))  # of the next epochs
-        self.unread = np.empty(1)  # where a program leaves the loss of an epoch, and its end
 
     def epoch(self) -> float:
         """One pass over the samples; returns their mean loss, each batch's taken before its step."""
@@ -282,17 +281,18 @@ class Descent:
         loss, weight, first = 0.0, 0.0, 0
         for compiled in self.parts:
             program, end = compiled.program, first + compiled.program.batches
-            self._run(program, self.rates[:1, first:end])
+            program.schedule(0, self.rates[:, first:end])
+            self._run(program)
             loss, weight, first = loss + program.loss_sum, weight + program.weight_sum, end
         self.rates = self.rates[1:]
         return self.perceptron.reported(loss / weight, self.samples, self.penalty)
 
-    def _run(self, program, rates):
+    def _run(self, program):
         stepper, epoch, batch = self.stepper, 0, 0
         while epoch < 1:
             number = stepper.first + stepper.steps
             try:
-                program.train(epoch, batch, 1, 0, number, rates, self.unread, self.unread, CHUNK)
+                program.train(epoch, batch, 1, number, CHUNK)
             finally:  # Ctrl-C strikes on the way back from the engine: the steps are done all the same
                 epoch, batch, stepper.steps = program.epoch, program.batch, program.steps - stepper.first
 

@@ -65,6 +65,11 @@ cdef class Program:
     cdef object keep, scratch
     cdef int64_t[::1] order
     cdef bint shuffles                  # whether `train` makes the order
+    cdef const double[:, :] learning_rates
+    cdef const double[:, :] momenta
+    cdef double[::1] losses
+    cdef double[::1] ends
+    cdef int64_t first_epoch
     cdef readonly int64_t batch_size
     cdef readonly int64_t rows          # samples of the arrays that are fed
     cdef readonly double loss_sum       # over the batches since reset(): loss * weight
@@ -183,21 +188,26 @@ cdef class Program:
         self.count()
         return DONE
 
-    def train(self, int64_t epoch, int64_t batch, int64_t end, int64_t first_epoch, int64_t number,
-              const double[:, :] learning_rates, double[::1] losses, double[::1] ends, double budget,
-              const double[:, :] momenta=None):
+    def schedule(self, int64_t first_epoch, const double[:, :] learning_rates, const double[:, :] momenta=None,
+                 double[::1] losses=None, double[::1] ends=None):
+        """What `train` goes by: learning_rates[epoch, batch] and, of an optimizer that has a schedule for it,
+        momenta[epoch, batch].
+
+        first_epoch: epochs of the network before epoch 0 of this fit, so that each has a random order of its own.
+        losses[epoch] and ends[epoch], the time on the clock of time.monotonic, are set when an epoch is over.
+        """
+        self.first_epoch, self.learning_rates, self.momenta = first_epoch, learning_rates, momenta
+        self.losses, self.ends = losses, ends
+
+    def train(self, int64_t epoch, int64_t batch, int64_t end, int64_t number, double budget):
         """Steps from `batch` of `epoch` until all epochs before `end` are done, or `budget` seconds are over.
 
-        first_epoch: epochs of the network before epoch 0 of this fit, so that each has a random order of its own;
-        number: optimizer steps before the first; learning_rates[epoch, batch]; losses[epoch] and ends[epoch], the time on
-        the clock of time.monotonic, are set when an epoch is over; momenta[epoch, batch] are those of a schedule, if any.
-        Returns whether the loss of the next batch is not finite, so that its step was not taken. How far it came stands in
-        `epoch`, `batch` and `steps`, also when it raised.
+        number: optimizer steps before the first. Returns whether the loss of the next batch is not finite, so that its
+        step was not taken. How far it came stands in `epoch`, `batch` and `steps`, also when it raised.
         """
         cdef Status status = DONE
         cdef double deadline
         cdef int64_t batches = self.count_batches()
-        cdef bint scheduled = momenta is not None
         with nogil:
             self.enter()
             self.step.number = number
@@ -207,17 +217,18 @@ cdef class Program:
                 if batch == 0:
                     self.loss_sum = self.weight_sum = 0.0
                     if self.shuffles:
-                        fill_permutation(self.step.seed, (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(first_epoch + epoch),
+                        fill_permutation(self.step.seed, (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(self.first_epoch + epoch),
                                          self.rows, &self.order[0])
-                self.step.learning_rate = learning_rates[epoch, batch]
-                if scheduled:
-                    self.step.momentum = momenta[epoch, batch]
+                self.step.learning_rate = self.learning_rates[epoch, batch]
+                if self.momenta is not None:
+                    self.step.momentum = self.momenta[epoch, batch]
                 status = self.train_step(batch)
                 if status != DONE:
                     break
                 batch += 1
                 if batch == batches:
-                    losses[epoch], ends[epoch] = self.loss_sum / self.weight_sum, seconds()
+                    if self.losses is not None:
+                        self.losses[epoch], self.ends[epoch] = self.loss_sum / self.weight_sum, seconds()
                     epoch, batch = epoch + 1, 0
                 if seconds() > deadline:
                     break
