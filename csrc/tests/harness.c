@@ -219,6 +219,7 @@ int main(int argc, char **argv)
     printf("\n");
     if (count) soak(wanted, seed, first, count);
     else run_suites(wanted);
+    fnn_pool_shutdown(); /* so that nothing is in use at the end */
     printf("%ld problems\n%ld passed, %ld failed\n", begun, passed, failed);
     return failed != 0 || passed == 0;
 }

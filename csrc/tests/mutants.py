@@ -185,8 +185,9 @@ class Bench:
         words = set(re.findall(r"\w+", (self.root / f"tests/test_{suite}.c").read_text()))
         return [name for name in names if name in words]
 
-    def kernel_object(self, suite, bits, out):
-        vectors, flags = TARGETS[self.target]
+    def write_kernels(self, suite, bits):
+        """The source of a target that has the kernels of a suite alone, in one precision."""
+        vectors, _ = TARGETS[self.target]
         table = ", ".join(f".{name} = FN({name})" for name in self.kernels_of(suite))
         kind, ctype = ("FLT", "float") if bits == 32 else ("DBL", "double")
         source = self.root / "mutated.c"
@@ -202,7 +203,10 @@ class Bench:
             f'const fnn_target mutated = {{.name = "{self.target}", .supported = yes, .f{bits} = &table, '
             f".gemm_scratch_f{bits} = FN(gemm_scratch)}};\n"
         )
-        return self.compile(source, out, *flags)
+        return source
+
+    def kernel_object(self, suite, bits, out):
+        return self.compile(self.write_kernels(suite, bits), out, *TARGETS[self.target][1])
 
     def verdict(self, suite, bits):
         """'killed', 'survived', 'same' as the original or 'no compile' of what lies in the copy now."""

@@ -44,7 +44,7 @@ static void ref_nonfinite(problem *q)
 {
     q->want = -1;
     for (int64_t i = q->n - 1; i >= 0; i--)
-        if (!isfinite(q->w[0][i])) q->want = (long double)i;
+        if (!isfinite((real)q->w[0][i])) q->want = (long double)i;
 }
 
 static void run_column(problem *q) { q->k->column_sum(q->cx, q->rows, q->cols, q->b[0], q->b[1], q->variant); }

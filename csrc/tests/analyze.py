@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""What GCC's static analyzer says of csrc: `make -C csrc analyze`.
+
+The analyzer follows paths through a whole translation unit, and a target with all of its kernels is too much for it:
+each suite's kernels are a unit here, in both precisions. A report counts once, whatever the number of units, and by
+its place; the exit code is 1 where there are any.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mutants import CSRC, FLAGS, TARGETS, Bench
+
+REPORT = re.compile(r"^(\S+?):(\d+):\d+: warning: (.*) \[(?:-Wanalyzer-|\[)", re.M)
+
+
+def reports(compiler, source, flags, root):
+    command = [compiler, *FLAGS, *flags, "-fanalyzer", "-I", root, "-c", source, "-o", "/dev/null"]
+    command.remove("-w")
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0, done.stderr
+    return {(Path(file).name, int(line), text) for file, line, text in REPORT.findall(done.stderr)}
+
+
+def units(folder, target):
+    """(name, source, flags, folder) of the common files and of every suite's kernels."""
+    for path in sorted(CSRC.glob("*.c")):
+        yield path.name, path, [], CSRC
+    for suite in sorted(path.stem.removeprefix("test_") for path in (CSRC / "tests").glob("test_*.c")):
+        for bits in (32, 64):
+            bench = Bench(Path(folder) / f"{suite}{bits}", target, "", False)
+            if bench.kernels_of(suite):
+                yield f"{suite} f{bits}", bench.write_kernels(suite, bits), TARGETS[target][1], bench.root
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--target", choices=TARGETS, default="baseline")
+    parser.add_argument("--compiler", default="gcc")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--only", help="units whose name begins so")
+    options = parser.parse_args()
+    found = set()
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
+        wanted = [unit for unit in units(folder, options.target) if unit[0].startswith(options.only or "")]
+        results = pool.map(lambda unit: reports(options.compiler, *unit[1:]), wanted)
+        for (name, *_), new in zip(wanted, results, strict=True):
+            print(f"{name}: {len(new)} reports", flush=True)
+            found |= new
+    for file, line, text in sorted(found):
+        print(f"{file}:{line}: {text}")
+    print(f"{len(found)} places")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
