@@ -7,23 +7,21 @@
 
 #include <string.h>
 
-/* Best first. A new target is one row here and one in its own file. */
+/* Best first. A new target is one name here and its own file. A build may name fewer of them. */
+#ifndef FNN_TARGETS
 #if defined(__x86_64__)
-extern const fnn_target fnn_target_avx512, fnn_target_avx2;
+#define FNN_TARGETS(X) X(avx512) X(avx2) X(baseline)
 #elif defined(__aarch64__)
-extern const fnn_target fnn_target_neon;
+#define FNN_TARGETS(X) X(neon) X(baseline)
+#else
+#define FNN_TARGETS(X) X(baseline)
 #endif
-extern const fnn_target fnn_target_baseline;
+#endif
 
-static const fnn_target *const targets[] = {
-#if defined(__x86_64__)
-    &fnn_target_avx512,
-    &fnn_target_avx2,
-#elif defined(__aarch64__)
-    &fnn_target_neon,
-#endif
-    &fnn_target_baseline,
-};
+#define DECLARED(name) extern const fnn_target fnn_target_##name;
+#define ADDRESS(name) &fnn_target_##name,
+FNN_TARGETS(DECLARED)
+static const fnn_target *const targets[] = {FNN_TARGETS(ADDRESS)};
 
 int fnn_targets(const fnn_target *const **list)
 {

@@ -34,6 +34,24 @@ static long double plain_uniform(const fnn_key *key, int64_t i)
     return REAL_BITS == 32 ? ldexpl(word[w] >> 8, -24) : ldexpl(word[w] >> 5, -27) + ldexpl(word[(w + 1) % 4] >> 6, -53);
 }
 
+/* Number i of the standard normal distribution, by Box and Muller, and its radius: the first half of a tile's numbers are
+ * cosines, the second the sines of the same pairs. */
+static long double plain_normal(const fnn_key *key, int64_t i, long double *radius)
+{
+    const int64_t pairs = REAL_BITS == 32 ? 32 : 16, pair = i % (2 * pairs) % pairs, w = pair / 16 * 2;
+    uint32_t word[4];
+    philox(key, (uint64_t)(i / (2 * pairs) * 16 + pair % 16), word);
+    real u1 = (real)word[w] * (real)0x1p-32 + (real)0x1p-33; /* rounded: near 1 its logarithm shows it */
+    long double u2 = ldexpl(word[w + 1] >> 8, -24);
+    if (REAL_BITS == 64) {
+        u1 = (real)(ldexpl(word[0] >> 5, -27) + ldexpl(word[1] >> 6, -53) + 0x1p-54L);
+        u2 = ldexpl(word[2] >> 5, -27) + ldexpl(word[3] >> 6, -53);
+    }
+    const long double angle = 2 * acosl(-1) * u2;
+    *radius = sqrtl(-2 * logl((long double)u1));
+    return *radius * (i % (2 * pairs) < pairs ? cosl(angle) : sinl(angle));
+}
+
 /* What dropout goes by, in both precisions. */
 static uint32_t plain_word(const fnn_key *key, int64_t i)
 {
@@ -42,7 +60,7 @@ static uint32_t plain_word(const fnn_key *key, int64_t i)
     return word[i / 16 % 4];
 }
 
-/* Uniform numbers are those of plain Philox; dropout drops where its words, as fractions, are below the rate. */
+/* Uniform and normal numbers are those of plain Philox; dropout drops where its words, as fractions, are below the rate. */
 RANDOM_PROBLEM(random)
 {
     const fnn_key key = {(uint64_t)below(INT64_MAX), (uint64_t)below(INT64_MAX)};
@@ -51,17 +69,22 @@ RANDOM_PROBLEM(random)
     fnn_ctx cx = {.threads = 1};
     problem_begins();
     real *u = REALS(0, n, ANYWHERE), *x = REALS(1, n, ANYWHERE), *y = REALS(2, n, ANYWHERE);
+    real *z = REALS(3, n, ANYWHERE);
     for (int64_t i = 0; i < n; i++) x[i] = (real)uniform(1, 2);
     TABLE(target)->random_uniform(&cx, &key, n, 0, 1, u);
+    TABLE(target)->random_normal(&cx, &key, n, 0, 1, z);
     TABLE(target)->dropout(&cx, &key, n, rate, x, y, 0);
-    int same = 1, kept = 1;
+    int same = 1, kept = 1, normal = 1;
     for (int64_t i = 0; i < n; i++) {
         same &= (long double)u[i] == plain_uniform(&key, i);
         long double want = (long double)x[i] / (1 - (long double)rate);
         if (ldexp(plain_word(&key, i), -32) < rate) want = 0;
         kept &= fabsl((long double)y[i] - want) <= 2 * EPSILON * want;
+        long double radius, wanted = plain_normal(&key, i, &radius);
+        normal &= fabsl((long double)z[i] - wanted) <= 3 * EPSILON * radius; /* of the logarithm, the sine, the product */
     }
     CHECK(same, "f%d %s: uniform numbers differ from plain Philox", REAL_BITS, target->name);
+    CHECK(normal, "f%d %s: normal numbers differ from those of plain Philox", REAL_BITS, target->name);
     CHECK(kept && guards_intact(), "f%d %s: dropout of %ld at rate %g", REAL_BITS, target->name, (long)n, rate);
 }
 
