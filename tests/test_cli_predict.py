@@ -185,6 +185,53 @@ def test_a_target_that_cannot_be_measured_is_no_reason_to_fail(capsys, model, tm
     assert (code, err) == (0, "") and len(read_rows(out)) == 151
 
 
+def test_amounts_too_large_to_be_squared(capsys, tmp_path):
+    """Figures as of the same table in other units, and none where the rows are of another world; never a warning."""
+    header, rows = houses()
+    figures = []
+    for factor in (1.0, 1e200):
+        path = write_table(tmp_path / "a.csv", header, [[*row[:-1], row[-1] * factor] for row in rows])
+        run(capsys, "train", path, "--target", "price", "--epochs", "5", "--quiet")
+        code, _, err = run(capsys, "predict", tmp_path / "a.model.safetensors", path)
+        r2, mae, rmse = (float(re.search(rf"fastnn: {name} +(\S+)", err)[1]) for name in ("r2", "mae", "rmse"))
+        assert code == 0 and "Warning" not in err
+        figures.append((r2, mae / factor, rmse / factor))
+    assert figures[0] == pytest.approx(figures[1], rel=1e-3)
+    run(capsys, "train", write_table(tmp_path / "a.csv", header, rows), "--target", "price", "--epochs", "1", "--quiet")
+    path = write_table(tmp_path / "a.csv", header, [[*row[:-1], 1e308] for row in rows])
+    code, out, err = run(capsys, "predict", tmp_path / "a.model.safetensors", path)
+    assert code == 0 and len(read_rows(out)) == len(rows) + 1
+    assert "no figures: column 'price': amounts too far from those of training" in err and err.count("\n") == 2
+
+
+def test_classes_that_standard_output_cannot_show(folder, tmp_path):
+    """An error before the first line, not amid the lines; a file holds them."""
+    path = write_table(tmp_path / "a.csv", *flowers(classes=("älba", "rosea")))
+    variables = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+    def fastnn(*arguments):
+        return subprocess.run([sys.executable, "-m", "fastnn", *arguments], env=variables, capture_output=True)
+
+    assert fastnn("train", path, "--target", "kind", "--epochs", "1").returncode == 0
+    model = str(tmp_path / "a.model.safetensors")
+    done = fastnn("predict", model, path)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"fastnn: the predictions have '\\xe4', which ascii has no bytes for; say --output")
+    assert fastnn("predict", model, path, "--output", str(tmp_path / "out")).returncode == 0
+    assert set(read_rows((tmp_path / "out").read_text(encoding="utf-8"))[1][0]) <= set("älbarosea")
+
+
+def test_names_of_any_length_make_lines_of_a_page(capsys, model, tmp_path):
+    path = write_table(tmp_path / "a.csv", [*HEADER, "x" * 5000], [[*row, 1] for row in ROWS])
+    code, _, err = run(capsys, "predict", model("houses"), path)
+    assert code == 0 and "passed over: id, currency, xxx" in err
+    assert err.splitlines()[0].endswith("xxx ...") and len(err.splitlines()[0]) == 1004
+    path = write_table(tmp_path / "a.csv", ["x" * 5000, "b", "y"], [[i % 7, i % 3 / 7, i % 2] for i in range(40)])
+    assert run(capsys, "train", path, "--target", "y", "--epochs", "1", "--quiet")[0] == 0
+    _, out, _ = run(capsys, "info", tmp_path / "a.model.safetensors")
+    assert max(map(len, out.splitlines())) == 1004 and re.search(r"^  b {39}  number, mean", out, re.MULTILINE)
+
+
 def test_names_that_steer_a_terminal_are_shown_as_escapes(capsys, model, tmp_path):
     path = write_table(tmp_path / "a.csv", [*HEADER, "\x1b[2J"], [[*row, 1] for row in ROWS])
     _, _, err = run(capsys, "predict", model("houses"), path)

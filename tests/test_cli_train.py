@@ -264,6 +264,7 @@ def test_files_that_cannot_be_read_or_written_exit_with_1(capsys, prices, tmp_pa
     (["--target", "y", "--threads", "0"], "expected a whole number from 1"),
     (["--target", "y", "--task", "guess"], "invalid choice"),
     (["--target", "y", "--encoding", "klingon"], "there is no encoding 'klingon'"),
+    (["--target", "y", "--encoding", "hex"], "there is no encoding 'hex' of texts"),
     (["--target", "y", "--delimiter", "::"], "expected one character"),
     (["--target", "y", "--header", "--no-header"], "not allowed with"),
     (["--target", "y", "--drop", "y"], "would leave out the target"),
@@ -322,16 +323,20 @@ def test_training_that_diverges(capsys, prices, tmp_path):
 # ---- Ctrl-C -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("interrupts")  # the process has SIGINT as this one has it
 def test_ctrl_c_saves_the_best_network_so_far(kinds, tmp_path):
     command = [sys.executable, "-m", "fastnn", "train", kinds, "--target", "kind", "--epochs", "100000000",
                "--patience", "100000000"]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if line.startswith("network"):
-            break
-    time.sleep(1.0)  # epochs of this table take a fraction of a millisecond
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        for line in process.stdout:
+            if line.startswith("network"):
+                break
+        time.sleep(1.0)  # epochs of this table take a fraction of a millisecond
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     epoch, path = re.fullmatch(r"fastnn: interrupted; the network of epoch (\d+), .*, is saved to (.*)\n", err).groups()
     assert f"best in epoch {epoch}" in out and path == str(tmp_path / "flowers.model.safetensors")

@@ -97,6 +97,22 @@ def test_headers(read, text, header, names):
     assert len(table) == (1 if names[0] not in ("1",) else 2)
 
 
+@pytest.mark.parametrize("text", ["\n2019,2020\n3,4\n", "\r\n\r\n2019,2020\r\n\r\n3,4\r\n"])
+def test_a_header_of_numbers_behind_empty_lines(read, text):
+    assert content(read(text, header=True)) == {"2019": [3.0], "2020": [4.0]}
+
+
+@pytest.mark.parametrize("encoding, words", [
+    ("utf-16", "data.csv cannot be decoded: UTF-16 stream does not start with BOM; say another --encoding"),
+    ("undefined", "data.csv cannot be decoded: undefined encoding; say another --encoding"),
+    ("ascii", "data.csv: byte 0xc3 is not ascii: say --encoding"),
+])  # fmt: skip
+def test_another_encoding_than_the_files(read, encoding, words):
+    with pytest.raises(TableError) as caught:
+        read("größe,b\n1,x\n", encoding=encoding)
+    assert words in str(caught.value)
+
+
 def test_lines_longer_than_a_sample(read):
     names = [f"{i} {'x' * 100}" for i in range(2000)]
     table = read(";".join(names) + "\n" + ";".join(map(str, range(2000))) + "\n")

@@ -79,7 +79,7 @@ class _File:
             warnings.simplefilter("ignore")  # about no rows, which is said elsewhere
             lines = io.TextIOWrapper(stream, encoding=dialect.encoding)
             if dialect.header:
-                next(lines)
+                next(line for line in lines if line != "\n")
             try:
                 matrix = np.loadtxt(lines, delimiter=dialect.delimiter, comments=None, ndmin=2)
             except ValueError:

@@ -55,6 +55,8 @@ class Source:
             given = error.object[error.start : error.start + 1].hex()
             message = f"byte 0x{given} is not {error.encoding}: say --encoding, as in --encoding latin-1"
             raise TableError(f"{self.name}: {message}") from None
+        except UnicodeError as error:  # of codecs that do not say where, as utf-16 without its byte order mark
+            raise TableError(f"{self.name} cannot be decoded: {error}; say another --encoding") from None
         except (EOFError, zlib.error, gzip.BadGzipFile):
             raise TableError(f"{self.name}: its gzip data is damaged or cut short") from None
         except csv.Error as error:

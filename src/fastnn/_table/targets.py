@@ -14,6 +14,7 @@ from ..errors import ModelFileError, TableError
 from .features import Feature, Lookup, center_and_scale, from_config, standardized
 
 MOST_CLASSES = 1000
+_FARTHEST = 1e100  # standard deviations: squares of what is nearer are finite
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,9 @@ class Amount(Target):
     trivial = "always the mean"
 
     def amounts(self, outputs):
-        """float64 (n,), in the units of the column."""
-        return self.mean + self.scale * outputs[:, 0].astype(np.float64)
+        """float64 (n,), in the units of the column; infinite where these have no number so large."""
+        with np.errstate(over="ignore"):
+            return self.mean + self.scale * outputs[:, 0].astype(np.float64)
 
     def predicted(self, outputs):
         """The amounts, rounded to the digits that single precision resolves on this scale."""
@@ -154,8 +156,16 @@ class Amount(Target):
         return np.round(self.amounts(outputs), min(digits, 300)).tolist()
 
     def figures(self, encoded, outputs):
-        amounts = self.amounts(outputs)
-        return {metric.name: metric(encoded, amounts) for metric in (metrics.R2(), metrics.MAE(), metrics.RMSE())}
+        # On the scale of the network, where squares of large amounts are finite too.
+        with np.errstate(over="ignore"):
+            true, predicted = self.fitted(encoded), outputs[:, 0].astype(np.float64)
+            if np.abs(true).max() > _FARTHEST:
+                raise TableError(f"column {self.name!r}: amounts too far from those of training for any figure")
+            return {
+                "r2": metrics.R2()(true, predicted),
+                "mae": metrics.MAE()(true, predicted) * self.scale,
+                "rmse": metrics.RMSE()(true, predicted) * self.scale,
+            }
 
     def described(self):
         return f"a number, mean {self.mean:.4g}, standard deviation {self.scale:.4g}"

@@ -2,6 +2,7 @@
 
 import argparse
 import codecs
+import io
 import math
 import os
 
@@ -113,6 +114,7 @@ def _delimiter(text):
 
 def _encoding(text):
     try:
+        io.TextIOWrapper(io.BytesIO(), encoding=text)  # refuses codecs that are not of texts too, such as hex
         return codecs.lookup(text).name
     except LookupError:
-        raise argparse.ArgumentTypeError(f"there is no encoding {text!r}") from None
+        raise argparse.ArgumentTypeError(f"there is no encoding {text!r} of texts") from None

@@ -2,6 +2,8 @@
 
 import sys
 
+_LONGEST = 1000  # characters of a line: names in a file may be of any length
+
 
 def shown(text) -> str:
     """A text from a file without what steers a terminal: escapes in place of what cannot be seen."""
@@ -9,10 +11,11 @@ def shown(text) -> str:
 
 
 def say(line="", stream=None) -> None:
-    """Prints a line, with escapes for characters that the stream cannot encode."""
+    """Prints a line, cut where it is too long to be read, with escapes for characters that the stream cannot encode."""
     stream = stream or sys.stdout
     encoding = getattr(stream, "encoding", None) or "ascii"
-    print(shown(line).encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    text = shown(str(line)[: _LONGEST + 1]).encode(encoding, "backslashreplace").decode(encoding)
+    print(text if len(text) <= _LONGEST else text[:_LONGEST] + " ...", file=stream, flush=True)
 
 
 def note(line) -> None:

@@ -2,6 +2,8 @@
 
 from ._report import say
 
+_WIDEST = 40  # characters of the column of names; longer ones push what follows them aside
+
 
 def add(commands) -> None:
     """Adds the command to the parser."""
@@ -30,7 +32,7 @@ def _described(net, encoding):
         yield f"predicts     {encoding.target.name}: {encoding.target.described()}"
         yield from _training(net.metadata.get("training"))
         yield "columns"
-        width = max(len(feature.name) for feature in encoding.features)
+        width = min(max(len(feature.name) for feature in encoding.features), _WIDEST)
         yield from (f"  {feature.name:<{width}}  {feature.described()}" for feature in encoding.features)
     yield f"optimizer    {net.optimizer!r}"
     yield f"dtype        {net.dtype.name}"

@@ -44,6 +44,7 @@ def _run(parsed) -> int:
     target, features = encoding.target, encoding.names()
     if parsed.proba and target.kind != "classification":
         parsed.error(f"--proba: {parsed.model} predicts an amount, {target.name}; there are no classes")
+    _check_encoding(parsed.output, target)
     table = read_table(
         parsed.data, arguments.table_options(parsed, encoding.missing), texts=encoding.names("category"),
         only={*features, target.name},
@@ -57,6 +58,17 @@ def _run(parsed) -> int:
     if target.name in table.columns:
         _measure(table, target, outputs, tell)
     return 0
+
+
+def _check_encoding(path, target):
+    """TableError where standard output cannot show the names of predictions; before anything is written."""
+    encoding, errors = ("utf-8", "strict") if path else (sys.stdout.encoding or "utf-8", sys.stdout.errors)
+    try:
+        "".join([target.name, *getattr(target, "values", ())]).encode(encoding, errors)
+    except UnicodeEncodeError as error:
+        hint = "" if path else "; say --output FILE, which is UTF-8, or set PYTHONIOENCODING=utf-8"
+        letter = error.object[error.start]
+        raise TableError(f"the predictions have {letter!r}, which {encoding} has no bytes for{hint}") from None
 
 
 def _write(path, target, outputs, probabilities):
