@@ -1,5 +1,6 @@
 """threadpoolctl's limits hold for fastnn: seen in the threads of fresh processes, since a pool once made stays."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -38,7 +39,8 @@ def known():
 def run(code, threads=3):
     """What a fresh process prints, whose default is `threads` threads."""
     code = PRELUDE + textwrap.dedent(code)
-    env = {"FASTNN_NUM_THREADS": str(threads), "PYTHONPATH": ":".join(sys.path), "FASTNN_TARGET": binding.target_name()}
+    env = {**os.environ, "FASTNN_NUM_THREADS": str(threads), "PYTHONPATH": ":".join(sys.path)}
+    env["FASTNN_TARGET"] = binding.target_name()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout.split("\n")[:-1]

@@ -185,7 +185,7 @@ def odd_model(rng, data):
     if rng.random() < 0.3:
         return mutate.mutant(data, rng)
     header, network, tensors = forge.parts(data)
-    for _ in range(rng.choice([1, 1, 2, 4])):
+    for _ in range(rng.choice([0, 1, 1, 2])):
         metadata = network.get("metadata")
         inner = metadata.get("table") if isinstance(metadata, dict) else None
         changed = rng.choice([metadata, inner, inner])
@@ -309,10 +309,10 @@ def told():
 
 
 def test_fuzz_of_files():
-    for seed in range(400):
+    for seed in range(240):
         check(seed)
     for work in (train, predict, info):  # neither all good nor all bad, or it would show little
-        assert tally[work.__name__, 0] >= 10 and tally[work.__name__, 1] >= 10, tally
+        assert min(tally[work.__name__, code] for code in (0, 1)) >= 5, tally
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ import numpy as np
 
 from ..errors import TableError, unknown_name
 
+MOST_COLUMNS = 100_000  # of a table: far more than a network on it could be described with
+
 
 class Column:
     """One column: `numbers`, float64 with NaN for missing cells, or `codes` into `levels`, -1 for missing cells."""

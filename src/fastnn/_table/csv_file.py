@@ -86,7 +86,11 @@ class _File:
                 return None
         if matrix.shape[1] != len(dialect.names) or not len(matrix) or np.isinf(matrix).any():
             return None
-        return [Column(name, matrix[:, dialect.names.index(name)].copy()) for name in wanted]
+        return [Column(name, matrix[:, place].copy()) for name, place in zip(wanted, self._places(wanted), strict=True)]
+
+    def _places(self, wanted):
+        places = {name: place for place, name in enumerate(self.dialect.names)}
+        return [places[name] for name in wanted]
 
     def _columns(self, wanted, texts):
         """The columns by Python's csv; those that turned out to be texts are read a second time."""
@@ -102,8 +106,7 @@ class _File:
 
     def _feed(self, builders):
         """Every block of records, column by column, to the builders."""
-        names = self.dialect.names
-        places = [names.index(builder.name) for builder in builders]
+        places = self._places(builder.name for builder in builders)
         with self.source.open() as stream:
             records = self._records(self.dialect.rows(stream))
             if self.dialect.header:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import TableError
+from .columns import MOST_COLUMNS
 
 # The more telling first: a comma may be a decimal sign in a file of semicolons, and stands in texts.
 DELIMITERS = ("\t", ";", "|", ",")
 # Cells that are no value in R, pandas, Excel and SQL. "None" is not one: too often it is an answer.
 MISSING = frozenset({"", "NA", "N/A", "n/a", "na", "<NA>", "#N/A", "NaN", "nan", "NULL", "null"})
-_SAMPLE, _LONGEST_SAMPLE = 1 << 16, 1 << 24
+_SAMPLE, _LONGEST_SAMPLE = 1 << 16, 1 << 22  # the longest holds the names of MOST_COLUMNS
 _DECIMAL_COMMA = {ord(","): ".", ord("."): "x"}  # a point is no decimal sign where the comma is one
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig"))
 
@@ -95,6 +96,9 @@ def guess(source, options, known=()) -> Dialect:
     if not rows:
         fault = "has a cell without end; is a quote not closed?" if text.strip() else "is empty"
         raise TableError(f"{source.name} {fault}")
+    if len(rows[0]) > MOST_COLUMNS:
+        message = f"{len(rows[0]):,} columns by the delimiter {delimiter!r}, more than {MOST_COLUMNS:,}"
+        raise TableError(f"{source.name} has {message}; is it another, or are its lines not ended?")
     missing = MISSING.union(options.missing)
     decimal = options.decimal or _decimal(rows, delimiter)
     dialect = Dialect(delimiter, False, decimal, encoding, (), missing)
@@ -111,12 +115,14 @@ def guess(source, options, known=()) -> Dialect:
 
 def _first_lines(stream):
     """The first bytes, with a few lines in them however long those are, and whether they are the whole file."""
-    head = b""
+    blocks, ends, size = [], 0, 0
     while block := stream.read(_SAMPLE):
-        head += block
-        if head.count(b"\n") + head.count(b"\r") >= 6 or len(head) >= _LONGEST_SAMPLE:
-            return head, not stream.read(1)
-    return head, True
+        blocks.append(block)
+        ends += block.count(b"\n") + block.count(b"\r")
+        size += len(block)
+        if ends >= 6 or size >= _LONGEST_SAMPLE:
+            return b"".join(blocks), not stream.read(1)
+    return b"".join(blocks), True
 
 
 def _decoded(head, encoding):

@@ -8,12 +8,12 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import ModelFileError, TableError
+from .columns import MOST_COLUMNS
 from .features import KINDS, Feature, from_config
 from .targets import Target, target_from
 
 VERSION = 1
 _KEY = "table"  # of the network's metadata
-_MOST_COLUMNS = 100_000
 
 
 class Encoding:
@@ -90,7 +90,7 @@ class Encoding:
         if config["version"] != VERSION:
             raise ModelFileError(f"its table has version {config['version']!r:.20}; a later fastnn may read it")
         features, missing = config["features"], config["missing"]
-        if not isinstance(features, list) or not 0 < len(features) <= _MOST_COLUMNS:
+        if not isinstance(features, list) or not 0 < len(features) <= MOST_COLUMNS:
             raise ModelFileError("its table has no columns")
         if not isinstance(missing, list) or not all(isinstance(text, str) for text in missing):
             raise ModelFileError("its table expects texts for missing values")
