@@ -1,6 +1,7 @@
 """Parquet by polars and by pandas: the same table as the same CSV; a clear word where neither is installed."""
 
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -63,6 +64,21 @@ def test_what_is_wrong_with_a_file(reader, tmp_path, monkeypatch):
     assert table.names == ["a", "b"] and list(table.columns) == ["b"]
     with pytest.raises(TableError, match=r"a.parquet, row 1, column 'b': expected a number, got 'x'"):
         table.numeric("b")
+
+
+class Panic(BaseException):
+    """As pyo3's PanicException, which polars raises for some damaged files, no Exception."""
+
+
+@pytest.mark.parametrize("raised, seen", [(Panic, TableError), (MemoryError, MemoryError)])
+def test_a_reader_that_panics(raised, seen, tmp_path, monkeypatch):
+    def read_parquet(stream):
+        raise raised("assertion failed")
+
+    monkeypatch.setitem(sys.modules, "polars", types.SimpleNamespace(read_parquet=read_parquet))
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(seen, match="assertion failed"):
+        read_table(str(tmp_path / "a.parquet"), Options())
 
 
 def test_without_a_reader_it_says_what_to_install(tmp_path, monkeypatch):

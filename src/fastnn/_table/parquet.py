@@ -20,7 +20,9 @@ def read_parquet(source, options, only) -> Table:
     with source.open() as stream:
         try:
             found = read(stream)
-        except Exception as error:  # each library has errors of its own kind
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:  # each library has errors of its own kind; a panic in polars is no Exception
             raise TableError(f"{source.name} cannot be read as Parquet: {error!s:.300}") from error
     missing = MISSING.union(options.missing)
     dialect = Dialect(",", True, ".", "utf-8", tuple(found), missing)
