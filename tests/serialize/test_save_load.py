@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
+from unittest import mock
 
 import models
 import numpy as np
@@ -340,6 +341,17 @@ def test_loading_opens_the_file_and_does_nothing_else(kind, tmp_path):
     models.KINDS[kind]().save(path)
     done = subprocess.run([sys.executable, "-c", AUDIT, path], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:-1] == [f"open ('{path}',)"]
+
+
+def test_too_little_memory_for_reading_back_is_no_fault_of_the_network(monkeypatch, tmp_path):
+    """What is written is first read as `load` reads it; too little memory there is MemoryError, not another error."""
+    net = fnn.Network([fnn.Dense(2)], input_shape=3, seed=0)
+    net.save(tmp_path / "a")
+    before = (tmp_path / "a").read_bytes()
+    monkeypatch.setattr(fnn.Dense, "from_config", mock.Mock(side_effect=MemoryError("none left")))
+    with pytest.raises(MemoryError, match="none left"):
+        net.save(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == before and os.listdir(tmp_path) == ["a"]
 
 
 @both

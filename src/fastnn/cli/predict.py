@@ -62,9 +62,11 @@ def _run(parsed) -> int:
 
 def _check_encoding(path, target):
     """TableError where standard output cannot show the names of predictions; before anything is written."""
-    encoding, errors = ("utf-8", "strict") if path else (sys.stdout.encoding or "utf-8", sys.stdout.errors)
+    stream = None if path else sys.stdout
+    encoding, errors = (getattr(stream, name, None) for name in ("encoding", "errors"))  # None in place of a text
+    encoding = encoding or "utf-8"
     try:
-        "".join([target.name, *getattr(target, "values", ())]).encode(encoding, errors)
+        "".join([target.name, *getattr(target, "values", ())]).encode(encoding, errors or "strict")
     except UnicodeEncodeError as error:
         hint = "" if path else "; say --output FILE, which is UTF-8, or set PYTHONIOENCODING=utf-8"
         letter = error.object[error.start]

@@ -111,6 +111,8 @@ def _check_readable(description, arrays, custom):
     try:
         _snapshot(safetensors.parse_json(description), Decoder(custom, arrays, lambda array: array), arrays)
     except ModelFileError as error:
+        if isinstance(error.__cause__, MemoryError):  # the memory is too small, not the description wrong
+            raise error.__cause__ from None
         raise ValueError(f"the network cannot be saved: {error}") from error.__cause__
 
 
