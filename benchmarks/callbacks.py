@@ -27,6 +27,8 @@ class EachBatch(fnn.Callback):
         pass
 
 
+HEAD = """| network [batch] | epoch without, us | a callback each epoch, us | each batch, us |
+| --- | --- | --- | --- |"""
 KINDS = {"none": [], "epoch": [EachEpoch()], "batch": [EachBatch()]}
 
 
