@@ -57,7 +57,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    print("| network [batch] | epoch without, us | a callback each epoch, us | each batch, us |\n| --- | --- | --- | --- |")
+    print(HEAD)
     for name in NETWORKS:
         print(row(name, rounds), flush=True)
 
