@@ -113,6 +113,11 @@ void *placed(int slot, size_t size, size_t unit, int place)
 
 void *scratch_of(int slot, size_t size) { return placed(slot, size, LINE, AT_END); }
 
+void soil(void *scratch, size_t size)
+{
+    if (size) memset(scratch, CANARY, size);
+}
+
 #ifdef __SANITIZE_ADDRESS__
 int guards_intact(void) { return 1; }
 #else

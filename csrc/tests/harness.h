@@ -51,14 +51,16 @@ typedef double real;
 int check_at(const char *file, int line, int ok, const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* Targets that this CPU runs; returns their number. */
 int usable_targets(const fnn_target **list);
-/* A buffer of `size` bytes in slot 0 .. 15 that ends at an inaccessible page, or begins after one, or (INSIDE) begins at
+/* A buffer of `size` bytes in slot 0 .. 17 that ends at an inaccessible page, or begins after one, or (INSIDE) begins at
  * any multiple of `unit` within a cache line. What lies beside it and is no such page is watched: guards_intact says
  * whether anything was written there; it holds huge numbers, so that whoever reads it shows them. ANYWHERE draws one of
  * the three. `scratch_of` is the kernels', which is aligned to a cache line: what its last line has left is watched. */
-enum { SLOTS = 16, SLOT_BYTES = 32 << 20 };
+enum { SLOTS = 18, SLOT_BYTES = 32 << 20 };
 enum { AT_END, AT_START, INSIDE, ANYWHERE };
 void *placed(int slot, size_t size, size_t unit, int place);
 void *scratch_of(int slot, size_t size);
+/* What a run leaves in its scratch is no help to the next. */
+void soil(void *scratch, size_t size);
 #define REALS(slot, count, place) ((real *)placed((slot), (size_t)(count) * sizeof(real), sizeof(real), (place)))
 int guards_intact(void);
 /* Counts a problem: buffers that kernels are run on and compared. */

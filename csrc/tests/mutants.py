@@ -32,6 +32,7 @@ SUITES = {  # of files whose name is not their suite's
     "cross_entropy.h": ["loss"],
     "loop.h": ["eltwise", "reduce"],
     "penalty.h": ["reduce"],
+    "reduce.h": ["reduce", "preprocessing"],
     "softmax.h": ["reduce"],
     "window.h": ["pooling", "conv"],
     "gemm_flip.h": ["gemm", "conv", "recurrent"],
@@ -45,6 +46,8 @@ TARGETS = {
     "avx512": ("vec_avx512.h", [f"-mavx512{x}" for x in ("f", "bw", "dq", "vl")] + ["-mavx2", "-mfma"]),
 }
 FLAGS = ["-std=c11", "-O1", "-g0", "-w", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
+# Of the kernels: what lies beyond an array of their own is no test's to see.
+BOUNDS = ["-fsanitize=bounds,object-size", "-fsanitize-undefined-trap-on-error"]
 SWAPS = {
     r"(?<= )<(?= )": "<=",
     r"(?<= )<=(?= )": "<",
@@ -206,7 +209,7 @@ class Bench:
         return source
 
     def kernel_object(self, suite, bits, out):
-        return self.compile(self.write_kernels(suite, bits), out, *TARGETS[self.target][1])
+        return self.compile(self.write_kernels(suite, bits), out, *TARGETS[self.target][1], *BOUNDS)
 
     def verdict(self, suite, bits):
         """'killed', 'survived', 'same' as the original or 'no compile' of what lies in the copy now."""

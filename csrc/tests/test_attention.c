@@ -208,6 +208,7 @@ static void test_threads(const fnn_target *target)
         set_up(&q, target, d, 1, 0);
         real *first[USED];
         for (q.threads = 1; q.threads <= 3; q.threads++) {
+            soil(q.b[SCRATCH], q.scratch_size);
             run(&q, 1);
             for (int i = Y; i <= STATS; i++) {
                 size_t bytes = (size_t)q.length[i] * sizeof(real);

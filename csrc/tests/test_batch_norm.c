@@ -172,6 +172,7 @@ static void test_threads(const fnn_target *target)
         memcpy(dy, q.dy, bytes);
         for (int threads = 1; threads <= (thinned ? 2 : 8); threads++) {
             q.cx.threads = threads;
+            soil(q.cx.scratch, q.cx.scratch_size);
             memcpy(q.dy, dy, bytes);
             TABLE(target)->batch_norm_forward(&q.cx, &q.d, q.x, q.weight, q.bias, q.y, q.mean, q.variance);
             TABLE(target)->batch_norm_backward(&q.cx, &q.d, q.x, q.weight, q.mean, q.variance, q.y, q.dy, q.dx, q.dweight,

@@ -331,6 +331,7 @@ static void test_threads(const fnn_target *target)
         real *dw = copied(q.dw, q.size_w), *dbias = copied(q.dbias, q.d.filters);
         for (int t = 0; t < (thinned ? 1 : 2 * COUNT(threads)); t++) { /* twice: workers asleep, then awake */
             q.threads = threads[t % COUNT(threads)];
+            soil(q.scratch, q.scratch_size);
             memcpy(q.dy, q.was_dy, (size_t)q.size_y * sizeof(real));
             run_forward(&q);
             run_backward(&q);

@@ -118,6 +118,7 @@ static void test_threads(const fnn_target *target)
             problem_embed q; /* large enough to be shared out */
             set_up(&q, target, (fnn_embed){.count = 4000, .tokens = 5003, .cols = 67});
             q.threads = threads;
+            soil(q.scratch, q.scratch_size);
             if (updates) check_update(&q);
             else check(&q);
         }

@@ -28,7 +28,8 @@ static void set_sizes(problem_net *q)
     memcpy(q->size, sizes, sizeof sizes);
 }
 
-/* The arrays and six of the gradients lie in guarded slots, of which there are no more. */
+/* The arrays and six of the gradients lie in guarded slots; behind them are the scratch's and the tape's. */
+enum { SCRATCH_SLOT = 16, TAPE_SLOT };
 static void set_up(problem_net *q, const fnn_target *target, fnn_recurrent d)
 {
     int slot = 0;
@@ -62,7 +63,6 @@ static void tear_down(problem_net *q)
         if (unguarded(i)) free(q->da[i]);
         free(q->want[i]), free(q->dwant[i]), free(q->dsize[i]);
     }
-    free(q->a[TAPE]);
 }
 
 static real *given(problem_net *q, int array) { return q->has[array] ? q->a[array] : NULL; }
@@ -75,17 +75,15 @@ static void run(problem_net *q, int backward)
     fnn_ctx cx = {.threads = q->threads};
     int64_t tape;
     k->recurrent_scratch(&cx, &q->d, &cx.scratch_size, &tape);
-    char *memory = malloc(cx.scratch_size + 64);
-    cx.scratch = (void *)(((uintptr_t)memory + 63) / 64 * 64);
-    free(q->a[TAPE]);
-    q->a[TAPE] = malloc(((size_t)tape + 1) * sizeof(real));
+    cx.scratch = scratch_of(SCRATCH_SLOT, cx.scratch_size);
+    soil(cx.scratch, cx.scratch_size);
+    q->a[TAPE] = scratch_of(TAPE_SLOT, (size_t)tape * sizeof(real));
     k->recurrent_forward(&cx, &q->d, q->a[X], q->a[W], q->a[U], given(q, BIAS), given(q, RBIAS), given(q, H0),
                          given(q, C0), given(q, MASK), q->a[Y], given(q, C_LAST), backward ? q->a[TAPE] : NULL);
     if (backward)
         k->recurrent_backward(&cx, &q->d, q->a[X], q->a[W], q->a[U], given(q, MASK), q->a[TAPE], q->da[Y],
                               gradient(q, C_LAST), q->da[X], q->da[W], q->da[U], gradient(q, BIAS), gradient(q, RBIAS),
                               gradient(q, H0), gradient(q, C0));
-    free(memory);
 }
 
 /* ---- the reference: one row, one step, one unit at a time ----------------------------------------------------- */

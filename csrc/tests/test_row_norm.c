@@ -131,6 +131,7 @@ static void test_threads(const fnn_target *target)
     size_t all = (size_t)(q.d.rows * q.d.cols) * sizeof(real), row = (size_t)q.d.cols * sizeof(real);
     char *first = malloc(2 * all + 2 * row);
     for (q.threads = 1; q.threads <= 5; q.threads++) {
+        soil(q.scratch, q.scratch_size);
         run(&q, 1);
         if (q.threads == 1) {
             memcpy(first, q.y, all), memcpy(first + all, q.dx, all);
