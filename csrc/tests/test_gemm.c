@@ -231,7 +231,8 @@ static void compare_threads(product *q, const char *name)
 static void test_threads(const fnn_target *target)
 {
     static const int64_t dims[][3] = {{300, 200, 300}, {32, 1000, 400}, {1, 900, 1100}, {900, 1, 1100}, {2500, 10, 130},
-                                      {27, 333, 2000}, {27, 200, 2000}, {31, 2, 15000}, {1000, 300, 40}, {13, 1500, 500}};
+                                      {27, 333, 2000}, {27, 200, 2000}, {31, 2, 15000}, {1000, 300, 40},
+                                      {13, 1500, 500}, {2500, 60, 300}};
     for (int o = NN; o <= TN; o++)
         for (int i = 0; i < COUNT(dims); i++)
             for (int plain = 0; plain < 2; plain++) {
