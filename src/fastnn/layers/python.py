@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._data import sample_shape
-from ..errors import ShapeError
 from ..initializers import Initializer
 from .base import Layer
 
@@ -89,6 +88,4 @@ class PythonLayer(Layer, abstract=True):
             shape = sample_shape(described[0], f"the shape of {name!r}")
             params[name] = g.param(name, shape, Initializer.get(described[1]))
         shape = sample_shape(self.output_shape(shapes), "output_shape")
-        if not shape:
-            raise ShapeError(f"{g.where()}: output_shape() says (), a sample has one axis or more")
         return g.op("python_layer", x if joins else [x], shape, params, layer=self, joins=joins)
