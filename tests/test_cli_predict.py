@@ -238,6 +238,14 @@ def test_names_that_steer_a_terminal_are_shown_as_escapes(capsys, model, tmp_pat
     assert "passed over: id, currency, \\x1b[2J" in err and "\x1b" not in err
 
 
+def test_names_that_steer_a_terminal_in_a_usage_error(capsys, tmp_path):
+    header, rows = houses()
+    path = write_table(tmp_path / "a.csv", [*header[:-1], "\x1b[2J"], rows)
+    assert run(capsys, "train", path, "--target", "\x1b[2J", "--epochs", "1", "--quiet")[0] == 0
+    code, _, err = run(capsys, "predict", tmp_path / "a.model.safetensors", path, "--proba")
+    assert code == 2 and "predicts an amount, \\x1b[2J; there are no classes" in err and "\x1b" not in err
+
+
 # ---- mistakes ---------------------------------------------------------------------------------------------------
 
 

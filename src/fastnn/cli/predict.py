@@ -6,7 +6,7 @@ import sys
 
 from ..errors import ModelFileError, TableError
 from . import _arguments as arguments
-from ._report import figures_table, note
+from ._report import figures_table, note, usage_error
 
 _BLOCK = 10_000  # rows of text at a time
 
@@ -27,7 +27,7 @@ def add(commands) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing but predictions and errors")
     arguments.add_threads(parser)
     arguments.add_table_options(parser)
-    parser.set_defaults(run=_run, error=parser.error)
+    parser.set_defaults(run=_run, error=usage_error(parser))
 
 
 def _run(parsed) -> int:

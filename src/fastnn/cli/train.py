@@ -3,7 +3,7 @@
 import re
 
 from . import _arguments as arguments
-from ._report import note, say
+from ._report import note, say, usage_error
 
 _PATIENCE = 30
 
@@ -28,7 +28,7 @@ def add(commands) -> None:
     _add_network(parser)
     _add_training(parser)
     arguments.add_table_options(parser)
-    parser.set_defaults(run=_run, error=parser.error)
+    parser.set_defaults(run=_run, error=usage_error(parser))
 
 
 def _add_columns(parser):
