@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +93,8 @@ class CSVLogger(Callback):
         self._file: Any = None
 
     def on_fit_begin(self):
+        import csv  # costs a millisecond, which programs without this callback need not wait for
+
         mode = "a" if self.append else "w"
         self._file = open(self.path, mode, newline="", encoding="utf-8")  # noqa: SIM115 - closed in on_fit_end
         self._rows = csv.writer(self._file, delimiter=self.separator, lineterminator="\n")
