@@ -279,9 +279,22 @@ size_t fnn_cache_size(int level);
 FNN_EXPORTED int fastnn_get_num_threads(void);
 FNN_EXPORTED void fastnn_set_num_threads(int threads);
 
+/* While a thread has a watch, its kernels ask from time to time whether to go on, where they take long. After a no they
+ * skip what is left, on the threads that help them too: they return within milliseconds, what they have written is
+ * unspecified, and whoever set the watch drops it. Setting it begins anew; NULL ends it. */
+typedef struct fnn_watch {
+    int (*ask)(void *arg); /* not 0: stop. Called on the thread whose watch it is */
+    void *arg;
+    double next; /* when to ask, in seconds of CLOCK_MONOTONIC */
+    int stopped; /* whether the answer was to stop */
+} fnn_watch;
+void fnn_set_watch(fnn_watch *watch);
+/* Whether the work under way is to be given up. For loops whose turns take microseconds: asking the clock takes 25 ns. */
+int fnn_stopped(void);
+
 /* Calls task(arg, i) for every i in 0 .. chunks-1, on at most `threads` threads, the caller's among them; returns when
- * all are done. What the chunks are must not depend on `threads`. Runs serially when the pool is busy with another
- * caller's work, when called from inside a task, and in the child of a fork until its first own use. */
+ * all are done, or a watch was stopped. What the chunks are must not depend on `threads`. Runs serially when the pool is
+ * busy with another caller's work, when called from inside a task, and in the child of a fork until its first own use. */
 typedef void (*fnn_task)(void *arg, int64_t chunk);
 void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg);
 /* Threads now alive in the pool, the caller's not counted. */

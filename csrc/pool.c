@@ -62,6 +62,7 @@ static struct {
     int64_t chunks;
     int parts; /* the caller and the workers that are invited */
     unsigned fp_mode;
+    fnn_watch *watch;
     share shares[MAX_WORKERS + 1];
 
     _Alignas(128) _Atomic bool caller_parked;
@@ -113,7 +114,7 @@ static void run_chunks(int self)
     for (int k = 0; k < parts; k++) {
         int part = self + k < parts ? self + k : self + k - parts;
         int64_t end = first_chunk(chunks, part + 1, parts);
-        for (;;) {
+        while (!fnn_stopped()) {
             int64_t i = atomic_fetch_add_explicit(&pool.shares[part].next, 1, memory_order_relaxed);
             if (i >= end) break;
             pool.task(pool.arg, i);
@@ -142,7 +143,9 @@ static void *work(void *arg)
         int invited = INVITED;
         if (!atomic_compare_exchange_strong(&self->state, &invited, RUNNING)) continue; /* taken back */
         fnn_set_fp_mode(pool.fp_mode);
+        fnn_take_watch(pool.watch);
         run_chunks(1 + (int)(self - pool.workers));
+        fnn_take_watch(NULL);
         atomic_store(&self->state, IDLE);
         if (atomic_load(&pool.caller_parked)) {
             pthread_mutex_lock(&pool.done_lock);
@@ -231,7 +234,7 @@ void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg)
 {
     int wanted = (chunks < threads ? (int)chunks : threads) - 1;
     if (wanted < 1 || atomic_exchange(&pool.taken, true)) {
-        for (int64_t i = 0; i < chunks; i++) task(arg, i);
+        for (int64_t i = 0; i < chunks && !fnn_stopped(); i++) task(arg, i);
         return;
     }
     int helpers = ensure_workers(wanted < MAX_WORKERS ? wanted : MAX_WORKERS);
@@ -240,6 +243,7 @@ void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg)
     pool.chunks = chunks;
     pool.parts = helpers + 1;
     pool.fp_mode = fnn_fp_mode();
+    pool.watch = fnn_watch_to_lend();
     for (int i = 0; i <= helpers; i++)
         atomic_store_explicit(&pool.shares[i].next, first_chunk(chunks, i, helpers + 1), memory_order_relaxed);
     for (int i = 0; i < helpers; i++) set_state(&pool.workers[i], INVITED);

@@ -32,6 +32,10 @@
 /* Whether the first worker would take a chunk at once. */
 bool fnn_pool_awake(void);
 
+/* The calling thread's watch, and the loan of one to a worker, which sees its end but does not ask; NULL ends the loan. */
+fnn_watch *fnn_watch_to_lend(void);
+void fnn_take_watch(fnn_watch *lent);
+
 /* For work of `grains` while the workers are parked: whether it is time to wake them, since with what was asked for a
  * moment ago it is worth the waking. */
 bool fnn_pool_worth_waking(double grains);

@@ -44,6 +44,7 @@ void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out)
     word_source s = {.key = key, .used = 4 * BLOCKS};
     for (int64_t i = 0; i < n; i++) out[i] = i;
     for (int64_t i = n - 1; i > 0; i--) {
+        if (i % 65536 == 0 && fnn_stopped()) return;
         int64_t j = (int64_t)next_below(&s, (uint64_t)i + 1), kept = out[i];
         out[i] = out[j];
         out[j] = kept;

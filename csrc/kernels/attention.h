@@ -257,7 +257,7 @@ static void FN(attention_items)(void *args, int64_t begin, int64_t end, int64_t 
     const FN(attention) *job = args;
     const int64_t blocks = FN(query_blocks)(job->d);
     const FN(attention_lane) lane = FN(attention_lane_of)(job, chunk);
-    for (int64_t item = begin; item < end; item++) {
+    for (int64_t item = begin; item < end && !fnn_stopped(); item++) {
         FN(attention_block) b = {.row = item / blocks / job->d->heads, .head = item / blocks % job->d->heads,
                                  .query = item % blocks * BLOCK};
         b.queries = FN(least)(BLOCK, job->d->queries - b.query);
@@ -272,7 +272,7 @@ static void FN(attention_items_back)(void *args, int64_t begin, int64_t end, int
     const FN(attention_lane) lane = FN(attention_lane_of)(job, chunk);
     for (int64_t item = begin; item < end; item++) {
         FN(attention_block) b = {.row = item / d->heads, .head = item % d->heads};
-        for (b.key = 0; b.key < d->keys; b.key += BLOCK) {
+        for (b.key = 0; b.key < d->keys && !fnn_stopped(); b.key += BLOCK) {
             b.keys = FN(least)(BLOCK, d->keys - b.key);
             const int64_t at = FN(key_at)(job, &b), first = d->causal ? b.key : 0;
             FN(transpose_matrix)(b.keys, d->size, job->k + at, d->ldk, lane.keys, BLOCK, 0);

@@ -183,8 +183,7 @@ NORM_RANGE(map_piece_back)
 static void FN(run_parts)(const fnn_ctx *cx, FN(batch_norm) *n, FN(range_body) body)
 {
     int threads = FN(threads_for_elements)(cx, (double)n->d->rows * (double)n->d->cols);
-    if (threads <= 1) body(n, 0, n->parts, 0);
-    else FN(run_chunks)(threads, n->parts, 1, body, n);
+    FN(run_chunks)(threads, n->parts, 1, body, n);
 }
 
 static void FN(run_sums)(const fnn_ctx *cx, FN(batch_norm) *n, FN(range_body) body)

@@ -200,7 +200,7 @@ static void FN(conv_lane)(void *arg, int64_t lane)
     for (int64_t k = 0; k < c->lane_count; k++) {
         int64_t owner = (lane + k) % c->lane_count, end = c->items * (owner + 1) / c->lane_count, item;
         FN(share) *share = FN(share_of)(c, owner);
-        while ((item = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed)) < end)
+        while (!fnn_stopped() && (item = atomic_fetch_add_explicit(&share->next, 1, memory_order_relaxed)) < end)
             c->body(c, item, scratch);
     }
 }
@@ -361,13 +361,15 @@ static void FN(backward_tiles)(const FN(conv) *c, int64_t row, int64_t end, real
     FN(winograd_room)(c, scratch, &room);
     there.zeros = back.zeros = room.zeros, there.unwanted = back.unwanted = room.unwanted;
     const int64_t first = row * FN(tiles_of)(&there), last = end * FN(tiles_of)(&there);
-    for (int64_t tile = first; tile < last; tile += c->block)
+    for (int64_t tile = first; tile < last && !fnn_stopped(); tile += c->block)
         FN(winograd_sums)(&there, &cx, tile, FN(least)(c->block, last - tile), tile == first, c->x, c->dy, room.in,
                           room.out, room.du);
     FN(gather_weights)(weights, room.du, step, c->parts == 1 && c->d->adds_dw, sums);
-    for (int64_t tile = row * FN(tiles_of)(&back); c->dx && tile < end * FN(tiles_of)(&back); tile += c->block)
-        FN(winograd_tiles)(&back, &cx, tile, FN(least)(c->block, end * FN(tiles_of)(&back) - tile), c->dy, c->places,
-                           NULL, c->d->adds_dx, 0, room.out, room.in, c->dx);
+    if (!c->dx) return;
+    const int64_t first_back = row * FN(tiles_of)(&back), last_back = end * FN(tiles_of)(&back);
+    for (int64_t tile = first_back; tile < last_back && !fnn_stopped(); tile += c->block)
+        FN(winograd_tiles)(&back, &cx, tile, FN(least)(c->block, last_back - tile), c->dy, c->places, NULL,
+                           c->d->adds_dx, 0, room.out, room.in, c->dx);
 }
 
 static void FN(backward_part)(void *arg, int64_t part, char *scratch)
@@ -381,7 +383,7 @@ static void FN(backward_part)(void *arg, int64_t part, char *scratch)
     double *bias_sums = c->bias_sums + part * c->filters;
     for (int64_t f = 0; f < c->filters; f++) bias_sums[f] = 0;
     if (c->depthwise && !(c->parts == 1 && c->d->adds_dw)) FN(clear)(c->size * c->filters, sums);
-    for (int64_t position = begin; position < end; position += c->strip) {
+    for (int64_t position = begin; position < end && !fnn_stopped(); position += c->strip) {
         int64_t count = FN(least)(c->strip, end - position), images = FN(parts_of)(position + count, c->positions);
         if (clears) FN(clear)((images - cleared) * image, c->dx + cleared * image); /* just before they are added to */
         cleared = images;

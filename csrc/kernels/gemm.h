@@ -79,6 +79,7 @@ static void FN(run_tiles)(const FN(tile_job) *job, int64_t w, int edged, int64_t
     a += row * job->row_a;
     c += row * job->ldc;
     for (int64_t tile = 0; tile < tiles; tile++) {
+        if (tile % 32 == 31 && fnn_stopped()) return;
         int64_t h = height + (tile < taller);
         FN(tile) run = FN(tiles)[edged][w][h];
         for (int64_t j = 0; j < panels; j++)
@@ -111,6 +112,7 @@ static void FN(run_tiles_packed)(const FN(tile_job) *job, int64_t row, int64_t e
     FN(tile_job) packed = *job;
     packed.row_a = 1;
     for (int64_t i = 0; i < strips; i++) {
+        if (i % 8 == 7 && fnn_stopped()) return;
         int64_t h = height + (i < taller);
         packed.step_a = h;
         FN(pack_strip)(job->k, h, a + row * job->row_a, job->step_a, strip);
@@ -122,9 +124,11 @@ static void FN(run_tiles_packed)(const FN(tile_job) *job, int64_t row, int64_t e
 /* The activations other than linear and relu, on finished rows: out of the tiles, and still near in the cache. */
 static void FN(activate_rows)(const fnn_gemm *d, int64_t rows, int64_t columns, real *c)
 {
-    for (int64_t i = 0; i < rows; i++, c += d->ldc) {
+    const int64_t next = columns == d->ldc ? FN(least)(rows, 256) : 1; /* rows without gaps are one */
+    for (int64_t i = 0; i < rows; i += next, c += next * d->ldc) {
+        if (i && i % 1024 == 0 && fnn_stopped()) return;
         FN(activation_args) args = {.kind = d->activation, .alpha = (real)d->alpha, .x = c, .y = c};
-        FN(activation_forward_range)(&args, 0, columns, 0);
+        FN(activation_forward_range)(&args, 0, FN(least)(next, rows - i) * columns, 0);
     }
 }
 
@@ -193,7 +197,7 @@ static void FN(run_part)(const FN(block) *s, int64_t row, int64_t end, int64_t p
     do {
         if (s->pack) FN(pack_panels)(s, step, panel, panel_end);
         FN(run_steps)(s, step, row, end, panel, panel_end);
-    } while ((step += s->steps) < s->end);
+    } while ((step += s->steps) < s->end && !fnn_stopped());
 }
 
 static void FN(run_chunk)(void *arg, int64_t chunk)
@@ -259,13 +263,14 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
     int pack = g->packed && FN(least)(columns, g->n) >= 2 * threads * GEMM_PANEL;
     int64_t reach = g->packed && threads > 1 && !pack ? steps : g->k;
     for (int64_t column = 0; column < g->n; column += columns) {
+        if (column && fnn_stopped()) return;
         int64_t step = 0;
         do {
             FN(block) s = {.g = g, .step = step, .end = FN(least)(step + reach, g->k), .steps = steps, .column = column,
                            .columns = FN(least)(columns, g->n - column), .panels = cx->scratch,
                            .pack = pack || (g->packed && threads == 1)};
             FN(run_block)(&s, threads);
-        } while ((step += reach) < g->k);
+        } while ((step += reach) < g->k && !fnn_stopped());
     }
 }
 

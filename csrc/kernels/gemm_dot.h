@@ -2,6 +2,8 @@
  * same order, whichever rows it is computed with. */
 
 #undef DOT_ROWS
+#undef DOT_PART
+#define DOT_PART (4 << 20) /* multiply-adds between two looks at the watch */
 #define DOT_ROWS 8 /* at once: as many chains as hide the latency of the multiply-add, with one load of x for all */
 
 typedef struct {
@@ -63,7 +65,8 @@ static void FN(dots)(const fnn_ctx *cx, FN(dots_job) *job)
 {
     int threads = fnn_worthwhile_threads(cx, 2. * (1 + FNN_READING_ROWS) * (double)job->count * (double)job->k,
                                          FNN_GRAIN_FLOPS);
-    job->parts = threads;
-    if (threads == 1) FN(dots_range)(job, 0, job->count);
-    else fnn_parallel(threads, threads, FN(dots_part), job);
+    int64_t parts = (int64_t)((double)job->count * (double)job->k / DOT_PART);
+    job->parts = parts > threads ? parts : threads;
+    if (job->parts == 1) FN(dots_range)(job, 0, job->count);
+    else fnn_parallel(threads, job->parts, FN(dots_part), job);
 }

@@ -64,6 +64,7 @@ static void FN(flip_strip)(void *arg, int64_t index)
     FN(tile_job) job = {.row_a = s->row_b, .step_a = s->step_b, .ldb = s->panels ? w * VL : d->lda, .ldc = GEMM_PANEL,
                         .edge = mask_first(rows - (w - 1) * VL)};
     for (int64_t step = 0; step < d->k || step == 0; step += GEMM_STEPS) {
+        if (step % (64 * GEMM_STEPS) == 63 * GEMM_STEPS && fnn_stopped()) return;
         job.k = FN(least)(GEMM_STEPS, d->k - step);
         job.load = step > 0;
         FN(run_tiles)(&job, w, rows % VL != 0, 0, columns, 1, 0, b + step * s->step_b, a + step * job.ldb, NULL, strip);

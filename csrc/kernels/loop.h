@@ -14,7 +14,9 @@
 #define REDUCTION_CHUNK 65536
 /* A reduction keeps one partial result a chunk on the stack. */
 #undef MAX_PARTIALS
+#undef PIECE
 #define MAX_PARTIALS 128
+#define PIECE (1 << 20) /* elements between two looks at the watch: a millisecond, ten where memory is read at random */
 
 typedef void (*FN(range_body))(void *args, int64_t begin, int64_t end, int64_t chunk);
 
@@ -44,16 +46,17 @@ static void FN(run_chunks)(int threads, int64_t n, int64_t size, FN(range_body) 
 }
 
 /* For a loop over n items of `work` elements each, whose items are independent of each other. A thread has one chunk of
- * whole cache lines. */
+ * whole cache lines, or several neighbouring ones where they would be too long. */
 ALWAYS_INLINE void FN(for_items)(const fnn_ctx *cx, int64_t n, int64_t work, FN(range_body) body, void *args)
 {
     int threads = cx->threads <= 1 ? 1 : FN(threads_for_elements)(cx, (double)work * (double)n);
     if (threads > n) threads = (int)n;
-    if (threads <= 1) {
+    int64_t size = threads <= 1 ? n : (n + threads - 1) / threads;
+    if ((double)size * (double)work > PIECE) size = PIECE / work + 1;
+    if (size >= n) {
         body(args, 0, n, 0);
         return;
     }
-    int64_t size = (n + threads - 1) / threads;
     if (work < 64) size = (size + 63) / 64 * 64;
     FN(run_chunks)(threads, n, size, body, args);
 }

@@ -260,7 +260,7 @@ static void FN(forward_block)(void *arg, int64_t block)
 {
     const FN(recurrent) *c = arg;
     const int64_t row = c->d->rows * block / c->blocks, end = c->d->rows * (block + 1) / c->blocks;
-    for (int64_t s = 0; s < c->d->steps; s++)
+    for (int64_t s = 0; s < c->d->steps && !(s % 16 == 15 && fnn_stopped()); s++)
         for (int64_t strip = 0; strip < c->strips; strip++) FN(forward_strip_at)(c, s, row, end, strip);
 }
 
@@ -359,7 +359,7 @@ static void FN(backward_block)(void *arg, int64_t block)
 {
     const FN(recurrent) *c = arg;
     const int64_t row = c->d->rows * block / c->blocks, end = c->d->rows * (block + 1) / c->blocks;
-    for (int64_t s = c->d->steps - 1; s >= 0; s--)
+    for (int64_t s = c->d->steps - 1; s >= 0 && !(s % 16 == 15 && fnn_stopped()); s--)
         for (int64_t strip = 0; strip < c->strips; strip++) FN(backward_strip_at)(c, s, row, end, strip);
 }
 

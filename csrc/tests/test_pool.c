@@ -72,6 +72,58 @@ static void test_many_small_regions(void)
     CHECK(seconds() - start < 20.0, "20000 regions took %.1f s", seconds() - start);
 }
 
+/* A watch whose answer is no to question `last`; both threads run chunks that take a millisecond. */
+typedef struct {
+    fnn_watch watch;
+    pthread_t asked_on;
+    int questions, last;
+    _Atomic int chunks, nested;
+} asking;
+
+static int answer(void *arg)
+{
+    asking *w = arg;
+    w->asked_on = pthread_self();
+    region r = {{0}};
+    fnn_parallel(2, 8, count_chunk, &r); /* what is asked may use kernels, which its answer does not concern */
+    w->nested += each_ran(&r, 8, 1) && !fnn_stopped();
+    return ++w->questions >= w->last;
+}
+
+static void take_a_millisecond(void *arg, int64_t i)
+{
+    asking *w = arg;
+    (void)i;
+    for (double start = seconds(); seconds() - start < 1e-3;) continue;
+    w->chunks++;
+}
+
+static void test_watch(void)
+{
+    for (int threads = 1; threads <= 3; threads++) {
+        asking w = {.last = 2};
+        w.watch.ask = answer;
+        w.watch.arg = &w;
+        CHECK(!fnn_stopped(), "without a watch");
+        fnn_set_watch(&w.watch);
+        fnn_parallel(threads, 100000, take_a_millisecond, &w);
+        CHECK(fnn_stopped() && w.watch.stopped && w.questions == 2, "%d questions on %d threads", w.questions, threads);
+        CHECK(w.nested == 2, "kernels within a question");
+        CHECK(pthread_equal(w.asked_on, pthread_self()), "asked on the thread whose watch it is");
+        CHECK(w.chunks > 0 && w.chunks < 100000, "%d chunks", w.chunks);
+        int before = w.chunks;
+        fnn_parallel(threads, 100, take_a_millisecond, &w);
+        CHECK(w.chunks == before, "a region that begins when all is over");
+        fnn_set_watch(NULL);
+        region r = {{0}};
+        fnn_parallel(threads, CHUNKS, count_chunk, &r);
+        CHECK(!fnn_stopped() && each_ran(&r, CHUNKS, 1), "after it, %d threads", threads);
+        fnn_set_watch(&w.watch);
+        CHECK(!fnn_stopped(), "set again");
+        fnn_set_watch(NULL);
+    }
+}
+
 /* What the pool asks of the system, by the linker's --wrap: threads are refused where none are left to allow. */
 static int threads_allowed = INT_MAX, watch_allowed = 1;
 int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *), void *arg);
@@ -263,6 +315,7 @@ SUITE(pool)
     test_refused_threads(); /* first: a pool watches for forks once in a process */
     fnn_pool_shutdown();
     test_every_chunk_once();
+    test_watch();
     test_many_small_regions();
     test_parked_workers_wake();
     test_nested_calls_run_serially();

@@ -234,7 +234,7 @@ class Plan:
         if any(node.kind.startswith("python") for node in self.nodes):
             return {}
         return {
-            param: rule.over(param.offset, param.offset + param.size, param.factor)
+            param: rule.over(param.offset, param.offset + param.size, param.factor, fused=True)
             for param, [(node, role), *others] in makers.items()
             if not others and role in self.ops[node.kind].updates and self.has_backward(node)
             and param.size >= FUSED_UPDATE and not param.l1 and not param.l2 and param not in rule.frozen

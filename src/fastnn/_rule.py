@@ -22,17 +22,17 @@ class Rule:
                 for param in memory.graph.params.values():
                     param.flat(memory.slots[slot])[:] = optimizer.first_value(slot, param.factor)
 
-    def over(self, begin, end, factor):
+    def over(self, begin, end, factor, fused=False):
         """The rule's op for elements begin, ..., end - 1, with that factor of the learning rate."""
         params, grads, *slots = (
             vector[begin:end]
             for vector in (self.memory.params, self.memory.grads, *(self.memory.slots[slot] for slot in self.slots))
         )
         settings = self.optimizer.settings()
-        return self.memory.engine.OPS["update"](self.optimizer.update, params, grads, slots, settings, factor)
+        return self.memory.engine.OPS["update"](self.optimizer.update, params, grads, slots, settings, factor, fused)
 
     def update(self, fused):
-        """Ops of the update phase: clipping, the rule for all but the fused and frozen parameters, and constraints."""
+        """Ops of the update phase: clipping, the rule for all but the frozen parameters, and constraints."""
         ops, optimizer, memory = self.memory.engine.OPS, self.optimizer, self.memory
         freezes = [ops["freeze"](param.flat(memory.grads)) for param in self.frozen]
         clips = [
@@ -41,7 +41,7 @@ class Rule:
             if limit is not None
         ]
         rules = [self.over(*stretch) for stretch in self._stretches(fused)]
-        return [*freezes, *clips, *rules, *memory.constraints(self.frozen)]
+        return [*freezes, *clips, *fused.values(), *rules, *memory.constraints(self.frozen)]
 
     def _stretches(self, fused):
         """(begin, end, factor) of neighbours with the same factor, without the parameters that have no rule here."""

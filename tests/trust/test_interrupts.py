@@ -2,9 +2,9 @@
 
     python tests/trust/test_interrupts.py --count 500
 
-Two instruments. One sends SIGINT at random moments of long calls and measures. The other interrupts short calls once at
-every place where the interpreter looks for signals: at the start of each function of the package and after each call of
-a built-in one.
+Two instruments. One sends SIGINT at random moments of long calls and measures: calls of many steps, and of a long one.
+The other interrupts short calls once at every place where the interpreter looks for signals: at the start of each
+function of the package and after each call of a built-in one.
 """
 
 import contextlib
@@ -276,6 +276,105 @@ def test_interrupted_at_random_moments():
     assert max(min(delays[kind::4]) for kind in range(4)) < LIMIT
 
 
+# ---- within a step that takes long --------------------------------------------------------------------------------
+
+LEAST = 0.3  # seconds that a step takes; it has as many samples as that needs
+SLOW = {
+    "dense": ((800,), [fnn.Dense(800, "relu"), fnn.Dense(800, "tanh"), fnn.Dense(2)]),
+    "rows": ((8,), [fnn.Dense(8, "tanh"), fnn.Dense(2)]),
+    "lstm": ((400, 16), [fnn.LSTM(64), fnn.Dense(2)]),
+    "attention": ((1000, 16), [fnn.TransformerBlock(2, 32), fnn.GlobalAvgPool1D(), fnn.Dense(2)]),
+    "conv": ((64, 64, 3), [fnn.Conv2D(16, 5), fnn.Conv2D(16, 3), fnn.GlobalAvgPool2D(), fnn.Dense(2)]),
+}
+
+
+def slow(kind):
+    """(network, X, y, seconds of a fit) where a step takes LEAST seconds at least; the network has made none."""
+    shape, layers = SLOW[kind]
+    net = fnn.Network([type(layer).from_config(layer.config()) for layer in layers], input_shape=shape, seed=0)
+    rows, seconds = 8, 0.0
+    while seconds < LEAST:
+        rows *= 2 if seconds > LEAST / 8 else 4
+        X, y = np.zeros((rows, *shape), "float32"), np.zeros((rows, 2), "float32")
+        X += rng.standard_normal(shape)
+        twin, before = pickle.loads(pickle.dumps(net)), time.perf_counter()
+        one_step(twin, X, y)
+        seconds = time.perf_counter() - before
+    return net, X, y, seconds
+
+
+def one_step(net, X, y):
+    net.fit(X, y, epochs=1, batch_size=len(X), verbose=0)
+
+
+def struck_after(seconds, call):
+    """Seconds from SIGINT, sent so long after the call began, to its end; None where it ended before."""
+    sent = []
+
+    def send():
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    timer = threading.Timer(seconds, send)
+    timer.start()
+    try:
+        call()
+        return None
+    except KeyboardInterrupt:
+        return time.perf_counter() - sent[0]
+    finally:
+        timer.cancel()
+
+
+def check_within_a_step(kind, share, count):
+    """Delays of so many interrupts within the first `share` of a step, and as many of a prediction."""
+    net, X, y, seconds = slow(kind)
+    untouched, delays = bits(net), []
+    for at in rng.uniform(0, share * seconds, count):
+        delays.append(struck_after(at, lambda: one_step(net, X, y)))
+        assert delays[-1] is None or bits(net) == untouched
+        untouched = bits(net)
+    before = time.perf_counter()
+    answer = net.predict(X, batch_size=len(X))
+    seconds = time.perf_counter() - before
+    for at in rng.uniform(0, share * seconds, count):
+        delays.append(struck_after(at, lambda: net.predict(X, batch_size=len(X))))
+    assert np.array_equal(net.predict(X, batch_size=len(X)), answer)
+    return [delay for delay in delays if delay is not None]
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_interrupted_within_a_step(kind):
+    """The step is dropped: all is as before it, and the network goes on as one that was not interrupted."""
+    net, X, y, seconds = slow(kind)
+    delays = []
+    while min(delays, default=LIMIT) >= LIMIT and len(delays) < 12:  # on a busy machine others may have the CPU
+        twin = pickle.loads(pickle.dumps(net))
+        delay = struck_after(seconds / 6, lambda: one_step(net, X, y))
+        if delay is not None:  # the step may have been quicker this time
+            delays.append(delay)
+            assert bits(net) == bits(twin)
+    assert min(delays) < LIMIT
+    for one in (net, twin):
+        one_step(one, X, y)
+    assert bits(net) == bits(twin)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", fnn.SGD(0.01, momentum=0.9)], ids=["adam", "sgd"])
+def test_steps_that_could_be_stopped_have_the_same_bits(optimizer):
+    """The first step of a program may be; in later ones, known to be quick, ops apply the optimizer's rule."""
+    many, single = (
+        fnn.Network([fnn.Dense(256, "relu"), fnn.Dense(2)], input_shape=200, optimizer=optimizer, seed=0) for _ in "ab"
+    )
+    X = rng.standard_normal((96, 200)).astype("float32")
+    many.fit(X, X[:, :2], epochs=4, batch_size=32, shuffle=False, verbose=0)
+    for _ in range(4):
+        for at in range(0, 96, 32):
+            single._state.forget_programs()
+            single.fit(X[at : at + 32], X[at : at + 32, :2], epochs=1, batch_size=32, shuffle=False, verbose=0)
+    assert many.params.tobytes() == single.params.tobytes()
+
+
 def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     delays = []
@@ -285,6 +384,9 @@ def main():
 def finish(delays):
     """The figures of the random moments, and then every place of every call."""
     report(delays)
+    for kind in SLOW:
+        some = np.array(check_within_a_step(kind, 0.8, 30)) * 1e3
+        print(f"within a step or a batch, {kind}, ms: {figures(some)} of {some.size}", flush=True)
     for name in CALLS:
         print(f"{name}: {check_all_places(name)} places", flush=True)
 
@@ -293,10 +395,11 @@ def report(delays):
     """Where other processes want the CPU, or stop this one, the CPU's seconds tell what the call itself took."""
     for kind, name in enumerate(("fit", "predict", "lr_find", "LBFGS")):
         for clock, some in zip(("the clock", "the CPU"), np.array(delays[kind::4]).T * 1e3, strict=True):
-            figures = (
-                f"median {np.median(some):.0f}, 99th percentile {np.percentile(some, 99):.0f}, longest {some.max():.0f}"
-            )
-            print(f"{name}, ms by {clock}: {figures}")
+            print(f"{name}, ms by {clock}: {figures(some)}")
+
+
+def figures(some):
+    return f"median {np.median(some):.0f}, 99th percentile {np.percentile(some, 99):.0f}, longest {some.max():.0f}"
 
 
 if __name__ == "__main__":

@@ -117,6 +117,11 @@ cdef extern from "fastnn.h":
 
     ctypedef void (*fnn_task)(void *arg, int64_t chunk) noexcept nogil
 
+    ctypedef struct fnn_watch:
+        int (*ask)(void *arg) noexcept nogil
+        void *arg
+        int stopped
+
 ctypedef size_t (*gemm_scratch_function)(const fnn_gemm *d, int32_t precision, int32_t threads) noexcept nogil
 
 # Not extern here: the C library is linked into `binding` alone, so there is one pool and one choice of target.
@@ -125,4 +130,6 @@ cdef void fill_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *o
 cdef unsigned flush_denormals() noexcept nogil
 cdef void set_fp_mode(unsigned mode) noexcept nogil
 cdef int threads_within(int threads) noexcept nogil
+cdef void set_watch(fnn_watch *watch) noexcept nogil
+cdef bint stopped() noexcept nogil
 cdef void run_parallel(int threads, int64_t chunks, fnn_task task, void *arg) noexcept nogil

@@ -16,6 +16,8 @@ cdef extern from "fastnn.h":
     int fnn_cpu_count() nogil
     size_t fnn_cache_size(int level) nogil
     void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg) nogil
+    void fnn_set_watch(fnn_watch *watch) nogil
+    int fnn_stopped() nogil
     int fastnn_get_num_threads() nogil
     int fnn_pool_size() nogil
     void fnn_pool_shutdown() nogil
@@ -23,6 +25,14 @@ cdef extern from "fastnn.h":
 
 cdef void run_parallel(int threads, int64_t chunks, fnn_task task, void *arg) noexcept nogil:
     fnn_parallel(threads, chunks, task, arg)
+
+
+cdef void set_watch(fnn_watch *watch) noexcept nogil:
+    fnn_set_watch(watch)
+
+
+cdef bint stopped() noexcept nogil:
+    return fnn_stopped()
 
 
 cdef unsigned flush_denormals() noexcept nogil:

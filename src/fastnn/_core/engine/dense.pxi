@@ -69,7 +69,7 @@ cdef class Dense(Op):
             d = self.input_gradient(rows)
             K.gemm_nt(&s.cx, &d, &self.dy[0, 0], &self.weight[0, 0], NULL, &self.dx[0, 0])
         d = self.weight_gradient(rows)
-        if self.update is not None:
+        if self.update is not None and not s.watched:
             d.update = self.update.now(s)
         K.gemm_tn(&s.cx, &d, &self.x[0, 0], &self.dy[0, 0], NULL, &self.dweight[0, 0])
         if self.has_bias:

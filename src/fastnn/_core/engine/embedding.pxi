@@ -33,7 +33,7 @@ cdef class Embedding(Op):
 
     cdef void backward(self, Step *s) noexcept nogil:
         self.count(s.rows)
-        if self.update is not None:
+        if self.update is not None and not s.watched:
             self.dims.update = self.update.now(s)
         K.embed_backward(&s.cx, &self.dims, &self.x[0, 0], &self.dy[0, 0], &self.dtable[0, 0])
 

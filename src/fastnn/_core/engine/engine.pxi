@@ -1,6 +1,6 @@
 # The engine, for the `real` of the including module: kernels, then ops, then the programs that run them.
 # One family a file; each op is found by its `kind`, which layers name in their plan().
-from libc.math cimport isfinite, sqrt
+from libc.math cimport INFINITY, isfinite, sqrt
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from cpython.ref cimport PyObject

@@ -16,7 +16,8 @@ cdef struct Step:
     double momentum         # of a schedule; below 0 where there is none and the rule's own holds
     double weight           # sum of the sample weights of the batch
     double loss             # mean loss of the batch, penalties included
-    int32_t failed          # set by an op that ran Python code which raised
+    int32_t failed          # set where Python code raised: in an op, or as signals were looked for
+    bint watched            # whether kernels may be stopped: then nothing but values and gradients is written to
     unsigned fp_mode        # the caller's floating-point mode; programs run with denormals as zero
 
 # Namespaces of the random streams of one seed, so that no two uses share numbers.

@@ -109,17 +109,19 @@ cdef class MaxNorm(Op):
 cdef class Update(Op):
     """An optimizer's rule over a stretch of the flat vectors. `slots` are arrays beside the parameters, in the rule's order.
 
-    factor: of the learning rate, for this stretch.
+    factor: of the learning rate, for this stretch. fused: whether the op that makes the gradient applies the rule; this
+    one is in its place in a step that may be stopped.
     """
     kind = "update"
     cdef real[::1] p, g
     cdef list slots
     cdef fnn_update u
     cdef double factor, momentum, beta1
+    cdef bint fused
 
-    def __init__(self, method, p, g, slots, settings, double factor):
+    def __init__(self, method, p, g, slots, settings, double factor, bint fused=False):
         cdef real[::1] slot
-        self.p, self.g, self.slots, self.factor = p, g, list(slots), factor
+        self.p, self.g, self.slots, self.factor, self.fused = p, g, list(slots), factor, fused
         self.u.method, self.u.h, self.u.p = OPTIMIZERS[method][0], settings, &self.p[0]
         self.momentum, self.beta1 = self.u.h.momentum, self.u.h.beta1
         for i, array in enumerate(self.slots):
@@ -137,4 +139,5 @@ cdef class Update(Op):
         return &self.u
 
     cdef void forward(self, Step *s) noexcept nogil:
-        K.optimize(&s.cx, self.p.shape[0], self.now(s), &self.g[0])
+        if s.watched or not self.fused:
+            K.optimize(&s.cx, self.p.shape[0], self.now(s), &self.g[0])

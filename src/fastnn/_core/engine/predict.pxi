@@ -17,10 +17,12 @@ cdef struct Share:
     int64_t *next       # the first batch that nobody has taken
     int64_t end
     double deadline
+    bint watched
 
 cdef void run_share(void *arg, int64_t index) noexcept nogil:
     cdef Share *share = <Share *>arg + index
     cdef int64_t batch
+    (<Program>share.program).step.watched = share.watched
     while seconds() < share.deadline:
         batch = fastnn_take(share.next, 1)
         if batch >= share.end or not (<Program>share.program).run_batch(batch):
@@ -35,14 +37,21 @@ def run_side_by_side(list programs, int64_t batch, int64_t end, double budget):
     """
     cdef int count = len(programs), i
     cdef double deadline = seconds() + budget
+    cdef Program first = programs[0]
+    cdef bint watched = first.seconds > QUICK
     cdef Share *shares = <Share *>calloc(count, sizeof(Share))
     if shares is NULL:
         raise MemoryError
     try:
         for i in range(count):
-            shares[i] = Share(<PyObject *>(<Program?>programs[i]), &batch, end, deadline)
+            shares[i] = Share(<PyObject *>(<Program?>programs[i]), &batch, end, deadline, watched)
         with nogil:
+            if watched:
+                first.watch.begin()
             run_parallel(count, count, run_share, shares)
+            if watched:
+                first.watch.end()
+        first.watch.raise_error()
         for i in range(count):
             if (<Program>programs[i]).step.failed:
                 (<Program>programs[i]).raise_error()
@@ -178,6 +187,7 @@ cdef class Predictor:
 
     cdef bint run(self, const Py_buffer *source, real *target, int64_t rows) except -1:
         cdef Step *s = &self.program.step
+        cdef double before
         if self.busy:  # another thread came in while the result was made
             return False
         self.busy = True
@@ -187,7 +197,11 @@ cdef class Predictor:
         self.program.enter()
         if self.release:
             with nogil:
+                before = seconds()
+                self.program.begin_watch()
                 self.program.forward.forward(s)
+                self.program.end_watch()
+                self.program.seconds = seconds() - before
         else:
             self.program.forward.forward(s)
         self.program.leave()

@@ -1,6 +1,8 @@
 # Program: ops in the order they run, and the loop over batches. One region without the GIL runs many steps; Python is
-# entered again when the time budget of a chunk is over, when a step fails, or when the loss is no longer finite.
+# entered again when the time budget of a chunk is over, when a step fails, or when the loss is no longer finite. Signals are
+# looked for then; in steps that take long, also within them.
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.time cimport time_t
 
 cdef extern from "<time.h>" nogil:
@@ -18,8 +20,43 @@ cdef double seconds() noexcept nogil:
 
 cdef enum Status:
     DONE = 0         # ran to the end of what was asked, or of its time
-    FAILED = 1       # Python code inside a step raised
+    FAILED = 1       # Python code inside a step raised, a signal's handler among it; the step was not applied
     NON_FINITE = 2   # the loss is infinite or NaN; the step was not applied
+
+
+cdef double QUICK = 0.04     # seconds of a batch that is run without looking for signals
+
+
+cdef class Watch:
+    """Stops kernels under way when a signal's handler raises, as that of Ctrl-C does."""
+    cdef fnn_watch watch
+    cdef object error       # what was raised
+
+    def __cinit__(self):
+        self.watch.ask, self.watch.arg = look_for_signals, <void *>self
+
+    cdef inline void begin(self) noexcept nogil:
+        set_watch(&self.watch)
+
+    cdef inline bint end(self) noexcept nogil:
+        """Whether it has stopped any."""
+        set_watch(NULL)
+        return self.watch.stopped
+
+    cdef raise_error(self):
+        """Raises what a handler did, if one has."""
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+
+cdef int look_for_signals(void *arg) noexcept with gil:
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        (<Watch>arg).error = error
+        return 1
+    return 0
 
 
 cdef class OpList:
@@ -46,11 +83,17 @@ cdef class OpList:
         cdef Py_ssize_t i
         for i in range(self.count):
             (<Op>self.items[i]).forward(s)
+            if s.watched and stopped():
+                s.failed = 1
+                break
 
     cdef inline void backward(self, Step *s) noexcept nogil:
         cdef Py_ssize_t i
         for i in range(self.count):
             (<Op>self.items[i]).backward(s)
+            if s.watched and stopped():
+                s.failed = 1
+                break
 
 
 cdef class Program:
@@ -62,6 +105,8 @@ cdef class Program:
     cdef OpList forward, backward, update
     cdef Accumulate gather
     cdef Step step
+    cdef Watch watch
+    cdef double seconds                 # that the last batch took
     cdef object keep, scratch
     cdef int64_t[::1] order
     cdef bint shuffles                  # whether `train` makes the order
@@ -86,6 +131,7 @@ cdef class Program:
         self.step.cx.precision = precision
         self.step.cx.exchanges = len(self.backward.ops) > 0
         self.check_finite = True
+        self.watch, self.seconds = Watch(), INFINITY
         self.set_threads(1)
 
     def set_threads(self, int threads):
@@ -165,6 +211,17 @@ cdef class Program:
     cdef inline void leave(self) noexcept nogil:
         set_fp_mode(self.step.fp_mode)
 
+    cdef inline void begin_watch(self) noexcept nogil:
+        # Between two batches the caller looks for signals; within one only where the last took long: in such a step no
+        # op applies the optimizer's rule, so that until its update begins it can be dropped.
+        self.step.watched = self.seconds > QUICK
+        if self.step.watched:
+            self.watch.begin()
+
+    cdef inline void end_watch(self) noexcept nogil:
+        if self.step.watched and self.watch.end():
+            self.step.failed = 1
+
     cdef void count(self) noexcept nogil:
         self.last_loss = self.step.loss
         self.loss_sum += self.step.loss * self.step.weight
@@ -172,14 +229,18 @@ cdef class Program:
 
     cdef Status train_step(self, int64_t batch) noexcept nogil:
         cdef Step *s = &self.step
+        cdef bint good
         self.take(batch)
+        self.begin_watch()
         self.forward.forward(s)
-        if not s.failed:
-            if self.check_finite and not isfinite(s.loss):
-                return NON_FINITE
+        good = not self.check_finite or isfinite(s.loss)
+        if good and not s.failed:
             self.backward.backward(s)
+        self.end_watch()
         if s.failed:
             return FAILED
+        if not good:
+            return NON_FINITE
         if self.gather is not None:
             self.gather.forward(s)
         if self.gather is None or s.last:
@@ -187,6 +248,15 @@ cdef class Program:
             s.number += 1
         self.count()
         return DONE
+
+    cdef bint shuffle(self, int64_t epoch) noexcept nogil:
+        # Makes the epoch's order of the rows; whether it was not stopped.
+        cdef uint64_t stream = (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(self.first_epoch + epoch)
+        cdef bint takes_long = self.rows > 1 << 20
+        if takes_long:
+            self.watch.begin()
+        fill_permutation(self.step.seed, stream, self.rows, &self.order[0])
+        return not (takes_long and self.watch.end())
 
     def schedule(self, int64_t first_epoch, const double[:, :] learning_rates, const double[:, :] momenta=None,
                  double[::1] losses=None, double[::1] ends=None):
@@ -206,19 +276,20 @@ cdef class Program:
         step was not taken. How far it came stands in `epoch`, `batch` and `steps`, also when it raised.
         """
         cdef Status status = DONE
-        cdef double deadline
+        cdef double deadline, before, now
         cdef int64_t batches = self.count_batches()
         with nogil:
             self.enter()
             self.step.number = number
             self.step.momentum = -1.0
-            deadline = seconds() + budget
+            now = seconds()
+            deadline = now + budget
             while epoch < end:
                 if batch == 0:
                     self.loss_sum = self.weight_sum = 0.0
-                    if self.shuffles:
-                        fill_permutation(self.step.seed, (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(self.first_epoch + epoch),
-                                         self.rows, &self.order[0])
+                    if self.shuffles and not self.shuffle(epoch):
+                        status = FAILED
+                        break
                 self.step.learning_rate = self.learning_rates[epoch, batch]
                 if self.momenta is not None:
                     self.step.momentum = self.momenta[epoch, batch]
@@ -230,7 +301,9 @@ cdef class Program:
                     if self.losses is not None:
                         self.losses[epoch], self.ends[epoch] = self.loss_sum / self.weight_sum, seconds()
                     epoch, batch = epoch + 1, 0
-                if seconds() > deadline:
+                before, now = now, seconds()
+                self.seconds = now - before
+                if now > deadline:
                     break
             self.leave()
         self.epoch, self.batch = epoch, batch
@@ -249,23 +322,27 @@ cdef class Program:
         Returns the next batch; after the last the gradients are those of the mean over all, for which several batches
         need an Accumulate. number: optimizer steps so far.
         """
-        cdef double deadline = seconds() + budget
+        cdef double now = seconds(), deadline = now + budget, before
         cdef int64_t end = self.count_batches()
         with nogil:
             self.enter()
             self.step.number = number
             while batch < end:
                 self.take(batch)
+                self.begin_watch()
                 self.forward.forward(&self.step)
                 if not self.step.failed:
                     self.backward.backward(&self.step)
+                self.end_watch()
                 if self.step.failed:
                     break
                 if self.gather is not None:
                     self.gather.forward(&self.step)
                 self.count()
                 batch += 1
-                if seconds() > deadline:
+                before, now = now, seconds()
+                self.seconds = now - before
+                if now > deadline:
                     break
             self.leave()
         if self.step.failed:
@@ -274,10 +351,12 @@ cdef class Program:
 
     cdef bint run_batch(self, int64_t batch) noexcept nogil:
         # Forward of one batch; whether it did not fail.
+        cdef double before = seconds()
         self.enter()
         self.take(batch)
         self.forward.forward(&self.step)
         self.leave()
+        self.seconds = seconds() - before
         if not self.step.failed:
             self.count()
         return not self.step.failed
@@ -286,9 +365,13 @@ cdef class Program:
         """Forward of the batches from `batch` on, until all are done or `budget` seconds are over; returns the next batch."""
         cdef double deadline = seconds() + budget
         cdef int64_t end = self.count_batches()
+        cdef bint good = True
         with nogil:
-            while batch < end and self.run_batch(batch):
-                batch += 1
+            while good and batch < end:
+                self.begin_watch()
+                good = self.run_batch(batch)
+                self.end_watch()
+                batch += good
                 if seconds() > deadline:
                     break
         if self.step.failed:
@@ -296,6 +379,7 @@ cdef class Program:
         return batch
 
     cdef raise_error(self):
+        self.watch.raise_error()
         for op in self.forward.ops:
             if isinstance(op, PythonOp) and op.error is not None:
                 error, op.error = op.error, None

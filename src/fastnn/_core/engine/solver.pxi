@@ -63,6 +63,7 @@ def jacobian(
     end.scale = scale
     with nogil:
         program.enter()
+        program.watch.begin()
         for i in range(rows.shape[0]):
             end.output = i % outputs
             program.take(first + i // outputs)
@@ -74,6 +75,10 @@ def jacobian(
             for j in range(count):
                 rows[i, j] = grads[columns[j]]
             rows[i, count] = end.value
+            if stopped():
+                s.failed = 1
+                break
+        program.watch.end()
         program.leave()
     if s.failed:
         program.raise_error()
@@ -93,6 +98,7 @@ def two_loops(const real[:, ::1] s, const real[:, ::1] y, const real[::1] invers
         return
     shares = numpy.empty(count)
     for i in range(count):
+        PyErr_CheckSignals()
         row = (newest - i + size) % size
         K.dot(&serial, n, &s[row, 0], &q[0], &product)
         shares[i] = inverse[row] * product
@@ -120,6 +126,7 @@ def solve_damped(const real[:, :] matrix, const real[::1] damping, const real[::
     factor = room
     x = &factor[n, 0]
     for i in range(n):
+        PyErr_CheckSignals()
         for j in range(i + 1):
             rest = matrix[i, j]
             if j:
