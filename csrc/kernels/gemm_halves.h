@@ -7,7 +7,7 @@
 
 #undef HALVES_BYTES
 #undef HALVES_ROWS
-#define HALVES_ROWS 96 /* of C, fewer than these */
+#define HALVES_ROWS 160 /* of C, fewer than these: with 128 a step of 784-512-512-10 takes 9 % less on two threads */
 #define HALVES_BYTES (256 << 10) /* of B: smaller ones are read in a few microseconds however they are cut */
 
 typedef struct {
