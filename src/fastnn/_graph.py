@@ -297,6 +297,18 @@ class Graph:
         """Multiply-adds of one sample's forward pass: what decides whether threads or the release of the GIL pay."""
         return sum(op.multiply_adds() for op in self.ops)
 
+    @cached_property
+    def rows(self) -> int:
+        """Rows that a sample gives the products of its layers, such as tokens or positions of an image: those of most work.
+
+        Steps of a recurrent layer, which wait for each other, are none.
+        """
+        weights = sum(
+            op.multiply_adds() if op.kind == "recurrent" else sum(param.size for param in op.params.values())
+            for op in self.ops
+        )
+        return max(1, self.work // max(1, weights))
+
     def last_activation(self, value) -> OpRecord | None:
         """The activation or softmax that `value` is the result of, under its own shape or, but for softmax, another."""
         last = next((op for op in reversed(self.ops) if op.output.root is value.root), None)

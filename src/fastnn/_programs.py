@@ -130,10 +130,10 @@ class State:
             precision=self.precision, seed=self.seed, rule=rule, accumulate=accumulate, toward=toward,
         )  # fmt: skip
 
-    def predict_batch(self, n, graph):
+    def predict_batch(self, n, graph, least=32):
         """Rows of a prediction batch: the activations stay in cache; a power of two, so that few sizes occur."""
         widest = max((op.output.size for op in graph.ops), default=1)
-        fits = max(32, min(1024, PREDICT_BYTES // (2 * widest * self.memory.dtype.itemsize)))
+        fits = max(least, min(1024, PREDICT_BYTES // (2 * widest * self.memory.dtype.itemsize)))
         rows = 1 << (fits.bit_length() - 1)
         while rows >= 2 * n:
             rows //= 2
