@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastnn._core.kernels import ENGINES
+from fastnn._core.kernels import engine_of
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -132,16 +132,16 @@ def test_products_are_right(kind, dtype):
     product = rungs.Product(37, 19, 8, kind)
     a, b, out = (array.astype(dtype) for array in product.operands)
     expected = {"nn": lambda: a @ b, "tn": lambda: a.T @ b, "nt": lambda: a @ b.T}[product.orientation]()
-    assert ENGINES[dtype].gemm(product.orientation, a, b, out, threads=2, repeats=3) > 0
+    assert engine_of(dtype).gemm(product.orientation, a, b, out, threads=2, repeats=3) > 0
     np.testing.assert_allclose(out, expected, rtol=0, atol=200 * np.finfo(dtype).eps)
 
 
 def test_product_refuses_shapes_that_do_not_fit():
     a = np.ones((2, 3), "float32")
     with pytest.raises(ValueError, match="2 x 3, 2 x 3 and 2 x 3"):
-        ENGINES["float32"].gemm("nn", a, a, a)
+        engine_of("float32").gemm("nn", a, a, a)
     with pytest.raises(ValueError, match="0 threads"):
-        ENGINES["float32"].gemm("nt", a, a, np.ones((2, 2), "float32"), threads=0)
+        engine_of("float32").gemm("nt", a, a, np.ones((2, 2), "float32"), threads=0)
 
 
 # ---- the file --------------------------------------------------------------------------------------------------------

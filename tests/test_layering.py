@@ -17,7 +17,7 @@ SOURCE = ROOT / "src"
 
 # From the bottom up. A name stands for the module and all that is in it.
 SHELVES = [
-    {"fastnn.errors", "fastnn._locks"},
+    {"fastnn.errors", "fastnn._locks", "fastnn._later"},
     {"fastnn._core.binding"},
     {"fastnn._core.f32", "fastnn._core.f64"},
     {"fastnn._core.kernels"},

@@ -9,72 +9,70 @@
 
 from typing import TYPE_CHECKING
 
-from . import datasets, initializers, layers, losses, metrics, optimizers, schedules
+from . import initializers, layers, losses, optimizers, schedules
 from ._config_report import show_config
+from ._later import later
 from ._threadpoolctl import register_if_imported as _register_if_imported
 from ._threadpoolctl import register_threadpoolctl
-from .callbacks import (
-    EMA,
-    SWA,
-    Callback,
-    CSVLogger,
-    Diagnostics,
-    EarlyStopping,
-    LambdaCallback,
-    ModelCheckpoint,
-    ReduceLROnPlateau,
-    TensorBoard,
-    TerminateOnNaN,
-)
+from .callbacks import Callback, LambdaCallback
 from .errors import FastnnError, ModelFileError, NonFiniteWarning, NotFittedError, ShapeError
 from .history import History
-from .layers import (
-    GRU,
-    LSTM,
-    RNN,
-    Activation,
-    Add,
-    Ascending,
-    AvgPool1D,
-    AvgPool2D,
-    BatchNorm,
-    Bidirectional,
-    Concat,
-    Conv1D,
-    Conv2D,
-    Dense,
-    Dropout,
-    Embedding,
-    Flatten,
-    GlobalAvgPool1D,
-    GlobalAvgPool2D,
-    GlobalMaxPool1D,
-    GlobalMaxPool2D,
-    Input,
-    Layer,
-    LayerNorm,
-    MaxPool1D,
-    MaxPool2D,
-    MultiHeadAttention,
-    OneHot,
-    PositionalEmbedding,
-    PythonLayer,
-    Reshape,
-    Residual,
-    RMSNorm,
-    Standardize,
-    TransformerBlock,
-)
+from .layers import Activation, Dense, Input, Layer
 from .losses import Loss
-from .metrics import Metric
 from .network import Network
 from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
-from .solvers import LBFGS, CoordinateSearch, LevenbergMarquardt
 
 if TYPE_CHECKING:
+    from . import datasets, metrics
+    from .callbacks import (
+        EMA,
+        SWA,
+        CSVLogger,
+        Diagnostics,
+        EarlyStopping,
+        ModelCheckpoint,
+        ReduceLROnPlateau,
+        TensorBoard,
+        TerminateOnNaN,
+    )
     from .convert import from_keras, from_sklearn, from_torch
     from .displays import ConfusionMatrixDisplay, DecisionBoundaryDisplay, HistoryDisplay, WeightsDisplay
+    from .layers import (
+        GRU,
+        LSTM,
+        RNN,
+        Add,
+        Ascending,
+        AvgPool1D,
+        AvgPool2D,
+        BatchNorm,
+        Bidirectional,
+        Concat,
+        Conv1D,
+        Conv2D,
+        Dropout,
+        Embedding,
+        Flatten,
+        GlobalAvgPool1D,
+        GlobalAvgPool2D,
+        GlobalMaxPool1D,
+        GlobalMaxPool2D,
+        LayerNorm,
+        MaxPool1D,
+        MaxPool2D,
+        MultiHeadAttention,
+        OneHot,
+        PositionalEmbedding,
+        PythonLayer,
+        Reshape,
+        Residual,
+        RMSNorm,
+        Standardize,
+        TransformerBlock,
+    )
+    from .metrics import Metric
     from .serialize import load
+    from .solvers import LBFGS, CoordinateSearch, LevenbergMarquardt
 
 __version__ = "0.1.0"
 
@@ -94,19 +92,17 @@ __all__ = [
 
 _register_if_imported()
 
-# What needs modules that not every program needs is imported when it is first asked for; "" is a module itself.
-_LATER = {
-    "load": "serialize", "from_torch": "convert", "from_sklearn": "convert", "from_keras": "convert", "sklearn": "",
-    "ConfusionMatrixDisplay": "displays", "DecisionBoundaryDisplay": "displays", "HistoryDisplay": "displays",
-    "WeightsDisplay": "displays", "displays": "",
-}  # fmt: skip
-
-
-def __getattr__(name: str) -> object:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    module = import_module(f".{_LATER[name] or name}", __name__)
-    globals()[name] = getattr(module, name) if _LATER[name] else module
-    return globals()[name]
+# What a first fit and prediction of a dense network do not need.
+__getattr__, __dir__ = later(globals(), {
+    "": "datasets displays metrics sklearn solvers",
+    "callbacks": "EMA SWA CSVLogger Diagnostics EarlyStopping ModelCheckpoint ReduceLROnPlateau TensorBoard "
+    "TerminateOnNaN",
+    "convert": "from_keras from_sklearn from_torch",
+    "displays": "ConfusionMatrixDisplay DecisionBoundaryDisplay HistoryDisplay WeightsDisplay",
+    "layers": "GRU LSTM RNN Add Ascending AvgPool1D AvgPool2D BatchNorm Bidirectional Concat Conv1D Conv2D Dropout "
+    "Embedding Flatten GlobalAvgPool1D GlobalAvgPool2D GlobalMaxPool1D GlobalMaxPool2D LayerNorm MaxPool1D MaxPool2D "
+    "MultiHeadAttention OneHot PositionalEmbedding PythonLayer Reshape Residual RMSNorm Standardize TransformerBlock",
+    "metrics": "Metric",
+    "serialize": "load",
+    "solvers": "LBFGS CoordinateSearch LevenbergMarquardt",
+})  # fmt: skip

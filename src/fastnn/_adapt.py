@@ -5,8 +5,6 @@ before it runs over the samples, in chunks, so that data may be larger than memo
 from the data interrupt the planning (`Unlearned`); they learn from the part that was planned, and it starts again.
 """
 
-import copy
-
 import numpy as np
 
 from ._compile import compile_program
@@ -136,7 +134,9 @@ class _Maker:
         self.value, self.arrays = value, arrays
         self.source = next((a for v, a in zip(graph.inputs, arrays, strict=True) if v is value.root), None)
         if self.source is None:
-            before = copy.copy(graph)
+            from copy import copy  # costs a start half a millisecond, and few networks come here
+
+            before = copy(graph)
             before.outputs = [value]
             self.compiled = compile_program(before, memory, "evaluate", batch, record=True)
             self.made = np.empty((max(1, CHUNK // value.size), *value.shape), dtype=memory.dtype)

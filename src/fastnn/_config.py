@@ -1,9 +1,11 @@
 """Objects that are their constructor arguments: layers, losses, optimizers, initializers, metrics.
 
 A family is a direct subclass of Configured made with `family="loss"`. A class enters its family's table by being
-defined with a `name`; there is no list to keep. Knows nothing of arrays or engines.
+defined with a `name`; there is no list to keep. A family that lies in several modules, of which not every program needs
+all, names the rest: `elsewhere`. Knows nothing of arrays or engines.
 """
 
+from importlib import import_module
 from typing import Any, Self
 
 from .errors import unknown_name
@@ -23,6 +25,14 @@ def _accepts_varargs(cls) -> bool:
     return bool(cls.__init__.__code__.co_flags & 0x04)
 
 
+class _Known:
+    """`cls.known`: the classes of a family by their names. Those elsewhere are imported before it is seen."""
+
+    def __get__(self, _: object, cls: type["Configured"]) -> dict[str, type[Any]]:
+        cls.import_all()
+        return cls.defined
+
+
 class Configured:
     """An object whose attributes, named as its constructor's arguments, are all that it is.
 
@@ -33,17 +43,27 @@ class Configured:
     name = ""
     family = ""
     attributes: tuple[str, ...] = ()  # beside the arguments: what is set later and saved with the object
-    known: dict[str, type[Any]] = {}
+    defined: dict[str, type[Any]] = {}  # of the family, so far
+    elsewhere = ""  # a module with more of it: all that its __all__ names
+    known = _Known()
 
     def __init__(self) -> None:
         pass
 
-    def __init_subclass__(cls, family: str | None = None, **kwargs: object) -> None:
+    def __init_subclass__(cls, family: str | None = None, elsewhere: str = "", **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if family is not None:
-            cls.family, cls.known = family, {}
+            cls.family, cls.defined, cls.elsewhere = family, {}, elsewhere
         elif "name" in cls.__dict__ and cls.name:
-            cls.known[cls.name] = cls
+            cls.defined[cls.name] = cls
+
+    @classmethod
+    def import_all(cls) -> None:
+        """Sees to it that all classes of the family are defined."""
+        if cls.elsewhere:
+            module = import_module(cls.elsewhere)
+            for name in module.__all__:
+                getattr(module, name)
 
     @classmethod
     def get(cls, spec: Any) -> Self:
@@ -51,9 +71,9 @@ class Configured:
         if isinstance(spec, cls):
             return spec
         if isinstance(spec, str):
-            if spec not in cls.known:
+            if spec not in cls.defined and spec not in cls.known:
                 raise unknown_name(cls.family, spec, cls.known)
-            return cls.known[spec]()
+            return cls.defined[spec]()
         if isinstance(spec, type) and issubclass(spec, cls):
             return spec()
         return cls.from_other(spec)

@@ -10,7 +10,7 @@ from . import _figures
 from ._loops import ArrayLoop, BatchLoop, SolverLoop, empty_outputs
 from ._problem import mean_loss
 from ._progress import progress_of
-from .callbacks import CallbackList
+from .callbacks.base import CallbackList
 from .history import History
 
 STRETCH = 100_000  # the most epochs whose losses the engine gathers at once

@@ -5,7 +5,7 @@ forever.
 """
 
 import os
-from threading import RLock
+from _thread import RLock  # what threading.RLock is; that module costs a start as much as ten of ours
 
 brief = RLock()
 if hasattr(os, "register_at_fork"):

@@ -24,7 +24,6 @@ from ._summary import summary_table
 from ._threadpoolctl import register_if_imported
 from .errors import NotFittedError, ShapeError, unknown_name
 from .losses import Loss
-from .metrics import Metric
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from ._typing import CallbacksLike, LossLike, MetricLike, OptimizerLike, Reals, Shape
     from .history import History
     from .layers.base import Input, Layer, Node
+    from .metrics import Metric
 
 DTYPES = {"float32": np.dtype("float32"), "float64": np.dtype("float64")}
 
@@ -156,7 +156,7 @@ class Network(Inspection):
     def metrics(self, metrics: MetricLike | Sequence[MetricLike]) -> None:
         if not isinstance(metrics, (list, tuple)):
             metrics = [metrics]
-        checked = [Metric.get(metric) for metric in metrics]
+        checked = _checked_metrics(metrics) if metrics else []
         with self._exclusively():
             self._metrics = checked
 
@@ -711,6 +711,12 @@ class Network(Inspection):
 
 
 _BUSY = "this network is in training, or saved by another thread: wait for its end, or train a network of your own"
+
+
+def _checked_metrics(metrics):
+    from .metrics import Metric  # costs a start as much as five other modules
+
+    return [Metric.get(metric) for metric in metrics]
 
 
 def _dtype(dtype):

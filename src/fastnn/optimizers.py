@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Optimizer(Configured, family="optimizer"):
+class Optimizer(Configured, family="optimizer", elsewhere="fastnn.solvers"):
     """Base of the optimizers: rules, which take a step for a batch, and solvers, which see the loss as a function."""
 
     solver = False

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._core.kernels import ENGINES
+from ._core.kernels import engine_of
 from ._data import fraction, non_negative, positive, positive_int
 from .optimizers import Optimizer
 
 if TYPE_CHECKING:
     from ._problem import Problem
 
+__all__ = ["CoordinateSearch", "LBFGS", "LevenbergMarquardt"]
 
 SMALL = 48  # unknowns: up to here the engine's few loops take less time than the way to LAPACK and back
 EPSILON, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
@@ -187,7 +188,7 @@ class _Pairs:
         """H gradient; the gradient itself where there is no pair."""
         result = gradient.copy()
         if self.count:
-            ENGINES["float64"].two_loops(self.s, self.y, self.inverse, self.newest, self.count, result)
+            engine_of("float64").two_loops(self.s, self.y, self.inverse, self.newest, self.count, result)
         return result
 
 
@@ -357,7 +358,7 @@ def _eased(gain):
 def _solution(matrix, damping, vector):
     """The x of (matrix + diag(damping)) x = vector, or None where that is singular."""
     if len(vector) <= SMALL:
-        found = ENGINES["float64"].solve_damped(matrix, damping, vector)
+        found = engine_of("float64").solve_damped(matrix, damping, vector)
     else:
         damped = matrix.copy()
         damped.flat[:: len(vector) + 1] += damping

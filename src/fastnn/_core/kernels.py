@@ -6,16 +6,28 @@ mistake.
 
 import numpy as np
 
-from . import f32, f64
+from . import f32
 from .binding import permutation as _permutation
 
-ENGINES = {"float32": f32, "float64": f64}
-_BY_DTYPE = {np.dtype(name): engine for name, engine in ENGINES.items()}
+
+class _Engines(dict):
+    """The engines by dtype. That of float64 is imported when it is first asked for: it takes a millisecond."""
+
+    def __missing__(self, dtype):
+        if dtype != np.float64:
+            raise KeyError(dtype)
+        from . import f64
+
+        self[dtype] = f64
+        return f64
+
+
+_ENGINES = _Engines({np.dtype("float32"): f32})
 
 
 def engine_of(dtype):
     """The engine module of a dtype: f32 or f64."""
-    return _BY_DTYPE[dtype if type(dtype) is np.dtype else np.dtype(dtype)]
+    return _ENGINES[dtype if type(dtype) is np.dtype else np.dtype(dtype)]
 
 
 def _filled(shape, dtype, fill) -> np.ndarray:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .._typing import Shape
 
 
-class Layer(Configured, family="layer"):
+class Layer(Configured, family="layer", elsewhere="fastnn.layers"):
     """Base of all layers. Subclasses define `__init__` (attributes named as the arguments) and `plan`.
 
     keeps_time: whether the layer treats each time step by itself or knows how steps depend on one another; such layers

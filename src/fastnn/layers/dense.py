@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # The parameter of the activations that have one, PyTorch's defaults.
 ALPHA = {"leaky_relu": 0.01, "elu": 1.0}
 
-ACTIVATIONS = [*kernels.ENGINES["float32"].ACTIVATIONS, "softmax"]
+ACTIVATIONS = [*kernels.engine_of("float32").ACTIVATIONS, "softmax"]
 
 
 def checked_activation(activation):

@@ -11,11 +11,18 @@ import numpy as np
 
 from .._config import Configured
 from ..errors import ModelFileError
+from ..initializers import Initializer
+from ..layers import Layer
+from ..losses import Loss
+from ..metrics import Metric
+from ..optimizers import Optimizer
+from ..schedules import Schedule
 from . import safetensors
 
 MOST_PARTS = 8192  # layers, losses, calls and what they read in one file: each takes about a kilobyte once it is built
 MOST_ITEMS = 4096  # in a list
 MOST_LEVELS = 64  # of layers in layers
+FAMILIES = (Initializer, Layer, Loss, Metric, Optimizer, Schedule)
 _SCALARS = (bool, int, float, str, type(None))
 
 
@@ -26,8 +33,9 @@ def _own(cls):
 def _registry() -> dict:
     """{"layer.Dense": class} of every class of fastnn that is an object of a family."""
     found = {}
-    for base in Configured.__subclasses__():
-        waiting = [base] if _own(base) else []
+    for base in FAMILIES:
+        base.import_all()
+        waiting = [base]
         while waiting:
             cls = waiting.pop()
             waiting.extend(cls.__subclasses__())
