@@ -31,6 +31,7 @@ COLOURS = {
     "PyTorch compile": "#e69f00",
     "PyTorch medium": "#f0e442",
     "JAX": "#0072b2",
+    "JAX by epoch": "#7fb8d8",
     "ONNX Runtime": "#cc79a7",
     "pure Python": "#bbbbbb",
 }

@@ -21,6 +21,7 @@ import rungs  # noqa: E402
 from results import best_peer, figures, peak, rung_of  # noqa: E402
 
 SHORT = {"PyTorch eager": "PyTorch", "PyTorch compile": "PyTorch compiled"}
+BY_EPOCH = "JAX by epoch"
 
 
 def duration(seconds):
@@ -69,7 +70,13 @@ def train(found):
     names = [name for name in columns(found, found["train"]) if name != "pure Python"]
     own = [name for name in names if name.startswith("fastnn")]
     head = ["network [batch]", *(SHORT.get(name, name) for name in names), *(f"{n} against the best peer" for n in own)]
-    return markdown(head, [[name, *ladder(entries, names, own)] for name, entries in found["train"].items()])
+    lines = [[name, *ladder(entries, names, own)] for name, entries in found["train"].items()]
+    if BY_EPOCH in names:  # never the best peer, and yet what many a training loop comes to
+        head.append(f"fastnn against {BY_EPOCH}")
+        for line, entries in zip(lines, map(figures, found["train"].values()), strict=True):
+            both = BY_EPOCH in entries and "fastnn" in entries
+            line.append(ratio(entries[BY_EPOCH].median / entries["fastnn"].median) if both else "-")
+    return markdown(head, lines)
 
 
 def latency(found):
@@ -120,7 +127,7 @@ def architectures(found):
 
 def share(found):
     """What part of the machine's multiply-add peak a training step uses, all of its work counted in the time."""
-    names = [name for name in columns(found, found["train"]) if name not in (*results.REDUCED, "pure Python")]
+    names = [name for name in columns(found, found["train"]) if name not in (*results.REDUCED, "pure Python", BY_EPOCH)]
     lines = []
     for name, entries in found["train"].items():
         rung, made = rung_of("train", name), figures(entries)

@@ -93,6 +93,7 @@ def workers():
         "scikit-learn",
         "PyTorch eager",
         "JAX",
+        "JAX by epoch",
         "ONNX Runtime",
     ]
     ready, _, _ = run.start(names, [1])
@@ -182,6 +183,21 @@ def test_training_table_names_the_best_float32_peer(found):
     assert lines[0].strip("| ").split(" | ") == [*names, *(f"{n} against the best peer" for n in names[1:3])]
     assert lines[2] == "| 64-32-10 [32] | 10.0 us | - | 245 us | 31.0 us | 3.10x (JAX) | - |"
     assert lines[3] == "| 784-512-512-10 [128] | 2.00 ms | 1.00 ms | - | 2.50 ms | 1.25x (JAX) | 2.50x (JAX) |"
+
+
+def test_training_table_shows_jax_by_epoch_beside_the_best_peer(found):
+    found["versions"]["JAX by epoch"] = "0.10"
+    found["train"]["1-1 [50]"] = {
+        "fastnn": entry([1e-6] * 3),
+        "JAX": entry([12e-6] * 3),
+        "JAX by epoch": entry([22e-6] * 3),
+    }
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in tables.train(found).splitlines()]
+    assert lines[0][-1] == "fastnn against JAX by epoch"
+    by_name = {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines}
+    assert by_name["1-1 [50]"]["fastnn against the best peer"] == "12.0x (JAX)"
+    assert [by_name[n][lines[0][-1]] for n in ("1-1 [50]", "64-32-10 [32]")] == ["22.0x", "-"]
+    assert "JAX by epoch" not in tables.share(found)
 
 
 def test_latency_and_rows(found):

@@ -2,7 +2,7 @@
 
 from .base import Unfit  # noqa: F401
 from .fastnn import Fastnn, High, Medium, Predictor
-from .jax import Jax
+from .jax import Jax, JaxByEpoch
 from .numpy import NumPy
 from .onnx import OnnxRuntime
 from .pure_python import PurePython
@@ -21,5 +21,6 @@ PEERS = [
     TorchCompile,
     TorchMedium,
     Jax,
+    JaxByEpoch,
     OnnxRuntime,
 ]

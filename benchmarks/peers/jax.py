@@ -1,12 +1,16 @@
-"""JAX: all of an epoch in one scan under jit, its state donated; the epochs of one call in a scan around it."""
+"""JAX: all of an epoch in one scan under jit, its state donated. Small networks are trained for many epochs at a time:
+in a scan around that one, so that all of them are one call, or by a loop in Python with a call for each."""
 
 from functools import partial
 
-from .base import BETAS, EPSILON, LEARNING_RATE, Peer
+from .base import BETAS, EPSILON, LEARNING_RATE, Peer, Unfit
 
 
 class Jax(Peer):
     name = "JAX"
+
+    def epochs_of_call(self, rung):
+        return rung.epochs
 
     def version(self):
         import jax
@@ -56,11 +60,13 @@ class Jax(Peer):
             state, losses = jax.lax.scan(step, state, order.reshape(rung.steps, rung.batch))
             return (state, key), losses.mean()
 
+        in_call = self.epochs_of_call(rung)
+
         @partial(jax.jit, donate_argnums=0)
         def train(carry):
-            if rung.epochs == 1:
+            if in_call == 1:
                 return epoch(carry, None)
-            return jax.lax.scan(epoch, carry, None, length=rung.epochs)
+            return jax.lax.scan(epoch, carry, None, length=in_call)
 
         def zeros():
             return jax.tree.map(jnp.zeros_like, start)
@@ -68,8 +74,10 @@ class Jax(Peer):
         carry = (start, zeros(), zeros(), jnp.float32(0)), jax.random.key(0)
 
         def run():
+            # Losses stay where JAX has them until the last: reading each would keep the next call waiting.
             nonlocal carry
-            carry, losses = train(carry)
+            for _ in range(rung.epochs // in_call):
+                carry, losses = train(carry)
             return float(np.asarray(losses).flat[-1])
 
         return run
@@ -91,6 +99,23 @@ class Jax(Peer):
             return lambda: np.asarray(call(rung.data))
 
         return {"weights as arguments": partial(make, False), "weights as constants": partial(make, True)}
+
+
+class JaxByEpoch(Jax):
+    """A call an epoch, as training loops have it that look at the loss, or at the clock, in between."""
+
+    name = "JAX by epoch"
+
+    def epochs_of_call(self, rung):
+        return 1
+
+    def train(self, rung, shuffle=True):
+        if not rung.small:  # as JAX
+            raise Unfit
+        return super().train(rung, shuffle)
+
+    def predict(self, rung):
+        raise Unfit
 
 
 def forward(params, x):
