@@ -4,22 +4,29 @@
 #include "fastnn.h"
 #include "rng.h"
 
-/* The words of a stream one after the other; BLOCKS at a time, as independent blocks overlap in the CPU. */
+/* The words of a stream one after the other; several blocks at a time, as they are independent and overlap in the CPU,
+ * but no more than are wanted for sure. */
 enum { BLOCKS = 16 };
 
 typedef struct word_source {
     const fnn_key *key;
     uint64_t block;
-    int used;
+    int64_t wanted; /* words still wanted, at least */
+    int used, made;
     uint32_t words[4 * BLOCKS];
 } word_source;
 
-static uint32_t next_word(word_source *s)
+static void make_words(word_source *s)
 {
-    if (s->used == 4 * BLOCKS) {
-        for (int i = 0; i < BLOCKS; i++) philox(s->key, s->block++, s->words + 4 * i);
-        s->used = 0;
-    }
+    int blocks = s->wanted >= 4 * BLOCKS ? BLOCKS : s->wanted > 4 ? (int)((s->wanted + 3) / 4) : 1;
+    for (int i = 0; i < blocks; i++) philox(s->key, s->block++, s->words + 4 * i);
+    s->wanted -= s->made = 4 * blocks;
+    s->used = 0;
+}
+
+static inline uint32_t next_word(word_source *s)
+{
+    if (s->used == s->made) make_words(s);
     return s->words[s->used++];
 }
 
@@ -41,7 +48,7 @@ static uint64_t next_below(word_source *s, uint64_t bound)
 
 void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out)
 {
-    word_source s = {.key = key, .used = 4 * BLOCKS};
+    word_source s = {.key = key, .wanted = n - 1};
     for (int64_t i = 0; i < n; i++) out[i] = i;
     for (int64_t i = n - 1; i > 0; i--) {
         if (i % 65536 == 0 && fnn_stopped()) return;

@@ -138,7 +138,8 @@ class ArrayLoop(Loop):
             if progress.level == 1 and program.weight_sum:
                 loss = program.loss_sum / program.weight_sum
                 progress.update(first + epoch, batch, self.batches, {"loss": loss})
-        self.rates = rates[:, -1].tolist()
+        # One rate for all epochs is one number, not a list's worth of them.
+        self.rates = rates[:, -1].tolist() if self._is_scheduled() else [float(rates[0, 0])] * count
         return losses.tolist(), ends, ""
 
 

@@ -261,8 +261,11 @@ class Network(Inspection):
     def _where(self):
         return self._structure.reader
 
+    def _losses_of(self, state):
+        return self.losses if state is self._state else _figures.losses_of(state.graph, self._loss)
+
     def _samples(self, state, X, y, sample_weight=None, class_weight=None):
-        losses = _figures.losses_of(state.graph, self._loss)
+        losses = self._losses_of(state)
         return _samples.read_samples(X, y, state, losses, self._where(), sample_weight, class_weight)
 
     # ---- training ----------------------------------------------------------------------------------------------------
@@ -345,7 +348,7 @@ class Network(Inspection):
                 validation = self._samples(state, *validation_data)
             elif share:
                 samples, validation = samples.split(share)
-            _figures.check(self.metrics, _figures.losses_of(state.graph, self._loss), samples, validation)
+            _figures.check(self.metrics, self._losses_of(state), samples, validation)
             trainer = _fit.Trainer(
                 self, state, samples, validation, batches=batches, epochs=epochs, batch_size=batch_size,
                 accumulate=accumulate, shuffle=shuffle, callbacks=callbacks, verbose=verbose, threads=threads,

@@ -67,6 +67,8 @@ class Callback:
 
 HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
 
+_NO_LISTENERS = dict.fromkeys(HOOKS, ())
+
 
 class LambdaCallback(Callback):
     """Functions as a callback.
@@ -104,7 +106,7 @@ class CallbackList:
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"callbacks: expected Callback objects, got {type(callback).__name__}")
-        self.listeners = {hook: self._listeners(hook) for hook in HOOKS}
+        self.listeners = {hook: self._listeners(hook) for hook in HOOKS} if self.callbacks else _NO_LISTENERS
         self.wants_batches = bool(self.listeners["on_batch_begin"] or self.listeners["on_batch_end"])
 
     def _listeners(self, hook):

@@ -297,12 +297,12 @@ cdef class Program:
                 if status != DONE:
                     break
                 batch += 1
-                if batch == batches:
-                    if self.losses is not None:
-                        self.losses[epoch], self.ends[epoch] = self.loss_sum / self.weight_sum, seconds()
-                    epoch, batch = epoch + 1, 0
                 before, now = now, seconds()
                 self.seconds = now - before
+                if batch == batches:
+                    if self.losses is not None:
+                        self.losses[epoch], self.ends[epoch] = self.loss_sum / self.weight_sum, now
+                    epoch, batch = epoch + 1, 0
                 if now > deadline:
                     break
             self.leave()
