@@ -38,8 +38,8 @@ class Training:
 
     @property
     def small(self):
-        """Whether it is trained for many epochs at a time, as the smallest networks are."""
-        return sum(self.sizes) < 100
+        """Whether it is trained for many epochs at a time: one takes less than what a call from Python may cost."""
+        return sum(self.sizes) < 200
 
     @cached_property
     def epochs(self):

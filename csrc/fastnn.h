@@ -257,9 +257,6 @@ const fnn_target *fnn_find_target(const char *name);
 
 /* ---- what holds for both precisions -------------------------------------------------------------------------- */
 
-/* A permutation of 0 .. n-1, a function of the key alone (Fisher-Yates). */
-void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out);
-
 /* The calling thread's floating-point mode (MXCSR, FPCR): rounding, the treatment of denormals, sticky flags. fnn_parallel
  * hands it on to its workers. */
 unsigned fnn_fp_mode(void);

@@ -100,9 +100,12 @@ ALWAYS_INLINE double FN(short_row)(const FN(entropy_args) *a, int64_t i, const i
                                    double scale, double *targets, double *linear)
 {
     const int64_t n = a->d->cols;
+    const real *p = a->p + i * n;
+    const int one_hot = a->labels && rows->spread == 0; /* then the sums over the targets have one term */
     vec z[2], e[2], t[2];
-    for (int j = 0; j < vectors; j++) z[j] = FN(load_or_lowest)(a->p + i * n + j * VL, rows->m[j]);
-    vec top = v_set1(v_reduce_max(vectors == 1 ? z[0] : v_max(z[0], z[1])));
+    for (int j = 0; j < vectors; j++) z[j] = FN(load_or_lowest)(p + j * VL, rows->m[j]);
+    const real highest = v_reduce_max(vectors == 1 ? z[0] : v_max(z[0], z[1]));
+    const vec top = v_set1(highest);
     wide exps = wide_zero(), all = wide_zero(), products = wide_zero();
     for (int j = 0; j < vectors; j++) {
         z[j] = v_sub(z[j], top);
@@ -111,12 +114,13 @@ ALWAYS_INLINE double FN(short_row)(const FN(entropy_args) *a, int64_t i, const i
                           : v_load_mask(a->y + i * n + j * VL, rows->m[j]);
         t[j] = v_keep(rows->m[j], v_fma(v_set1(rows->keep), y, v_set1(rows->spread)));
         exps = wide_add(exps, e[j]);
+        if (one_hot) continue;
         all = wide_add(all, t[j]);
         products = FN(add_targets)(products, t[j], z[j]);
     }
     const double s = wide_reduce(exps);
     *targets = a->labels ? 1 : wide_reduce(all);
-    *linear = wide_reduce(products);
+    *linear = one_hot ? (double)rows->keep * (double)(p[a->labels[i]] - highest) : wide_reduce(products);
     if (a->dp) {
         vec factor = v_set1((real)(scale * *targets / s));
         for (int j = 0; j < vectors; j++)

@@ -62,14 +62,15 @@ class Trainer:
             count = min(stretch, self.epochs - epoch)
             begin = time.perf_counter()
             losses, ends, reason = self.loop.run(epoch, count)
-            if reason and not losses:
+            if reason and not len(losses):
                 return reason
             count = len(losses)  # a loop may come back earlier
             self.callbacks.call("on_epoch_trained", epoch)
             figures = self._figures(losses)
-            self.history.extend(range(epoch, epoch + count), figures, self.loop.rates, _seconds(begin, ends))
+            numbers = [epoch] if count == 1 else range(epoch, epoch + count)
+            self.history.extend(numbers, figures, self.loop.rates, _seconds(begin, ends))
             epoch += count
-            last = {name: values[-1] for name, values in figures.items()}
+            last = {name: values[-1] if count == 1 else float(values[-1]) for name, values in figures.items()}
             self.progress.epoch_end(epoch - 1, last)
             self.callbacks.call("on_epoch_end", epoch - 1, last)
             if self.network.stop_training:
@@ -78,7 +79,7 @@ class Trainer:
 
     def _figures(self, losses):
         """{name: figure of each epoch}; metrics and validation are of the last one, where there are any."""
-        figures = {"loss": losses}
+        figures = {"loss": losses if len(losses) > 1 else [float(losses[0])]}
         if self.network.metrics:
             measured = _figures.measure(self.network.metrics, self.network.losses, *self.loop.measured())
             figures.update({name: [value] for name, value in measured.items()})
@@ -92,7 +93,10 @@ def _seconds(begin, ends):
     """How long each epoch took, up to now, from the times at which the engine's clock saw them end."""
     if len(ends) == 1:
         return [time.perf_counter() - begin]
-    return [time.perf_counter() - begin - float(ends[-1] - ends[0]), *(ends[1:] - ends[:-1]).tolist()]
+    seconds = ends.copy()
+    seconds[1:] -= ends[:-1]
+    seconds[0] = time.perf_counter() - begin - (ends[-1] - ends[0])
+    return seconds
 
 
 def evaluate(network, state, samples, threads) -> dict:

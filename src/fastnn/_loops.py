@@ -107,7 +107,10 @@ class ArrayLoop(Loop):
         return np.repeat(values, self.accumulate, axis=1)[:, : self.batches]
 
     def run(self, first, count):
-        """Trains so many epochs; returns their losses, when they ended, and a reason if they were to be the last."""
+        """Trains so many epochs; returns their losses, when they ended, and a reason if they were to be the last.
+
+        Losses and ends are sequences, a list or an array.
+        """
         program, state, optimizer, callbacks = self.taken[1].program, self.state, self.optimizer, self.trainer.callbacks
         losses, ends = np.empty(count), np.empty(count)
         step, before, progress, rate = state.steps, state.epochs, self.trainer.progress, None
@@ -140,7 +143,7 @@ class ArrayLoop(Loop):
                 progress.update(first + epoch, batch, self.batches, {"loss": loss})
         # One rate for all epochs is one number, not a list's worth of them.
         self.rates = rates[:, -1].tolist() if self._is_scheduled() else [float(rates[0, 0])] * count
-        return losses.tolist(), ends, ""
+        return losses, ends, ""
 
 
 class SolverLoop(Loop):

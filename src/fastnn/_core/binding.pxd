@@ -126,7 +126,6 @@ ctypedef size_t (*gemm_scratch_function)(const fnn_gemm *d, int32_t precision, i
 
 # Not extern here: the C library is linked into `binding` alone, so there is one pool and one choice of target.
 cdef const fnn_target *target
-cdef void fill_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *out) noexcept nogil
 cdef unsigned flush_denormals() noexcept nogil
 cdef void set_fp_mode(unsigned mode) noexcept nogil
 cdef int threads_within(int threads) noexcept nogil

@@ -10,7 +10,6 @@ from cpython.pythread cimport PyThread_get_thread_ident
 cdef extern from "fastnn.h":
     int fnn_targets(const fnn_target *const **list) nogil
     const fnn_target *fnn_find_target(const char *name) nogil
-    void fnn_permutation(const fnn_key *key, int64_t n, int64_t *out) nogil
     unsigned fnn_flush_denormals() nogil
     void fnn_set_fp_mode(unsigned mode) nogil
     int fnn_cpu_count() nogil
@@ -41,12 +40,6 @@ cdef unsigned flush_denormals() noexcept nogil:
 
 cdef void set_fp_mode(unsigned mode) noexcept nogil:
     fnn_set_fp_mode(mode)
-
-
-cdef void fill_permutation(uint64_t seed, uint64_t stream, int64_t n, int64_t *out) noexcept nogil:
-    cdef fnn_key key
-    key.seed, key.stream = seed, stream
-    fnn_permutation(&key, n, out)
 
 
 def targets():
@@ -109,13 +102,6 @@ def pool_shutdown():
     """Ends the worker threads; the next parallel work makes new ones."""
     with nogil:
         fnn_pool_shutdown()
-
-
-def permutation(uint64_t seed, uint64_t stream, int64_t[::1] out not None):
-    """Fills `out` with a permutation of 0 .. n-1 that depends on seed and stream alone."""
-    if out.shape[0]:
-        with nogil:
-            fill_permutation(seed, stream, out.shape[0], &out[0])
 
 
 def bytes_to_alignment(const uint8_t[::1] data, int alignment):

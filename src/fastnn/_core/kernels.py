@@ -7,7 +7,6 @@ mistake.
 import numpy as np
 
 from . import f32
-from .binding import permutation as _permutation
 
 
 class _Engines(dict):
@@ -50,7 +49,7 @@ def random_normal(shape, mean, deviation, seed, stream, dtype) -> np.ndarray:
 def permutation(n, seed, stream) -> np.ndarray:
     """0 .. n-1 in a random order that is a function of (n, seed, stream) alone."""
     out = np.empty(n, dtype=np.int64)
-    _permutation(seed, stream, out)
+    f32.permutation(seed, stream, out)
     return out
 
 

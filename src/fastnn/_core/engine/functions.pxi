@@ -12,6 +12,15 @@ def random_uniform(uint64_t seed, uint64_t stream, double low, double high, real
     K.random_uniform(&serial, &key, out.shape[0], low, high, &out[0])
 
 
+def permutation(uint64_t seed, uint64_t stream, int64_t[::1] out not None):
+    """Fills `out` with a permutation of 0 .. n-1 that depends on seed and stream alone."""
+    cdef fnn_key key
+    key.seed, key.stream = seed, stream
+    if out.shape[0]:
+        with nogil:
+            K.permutation(&key, out.shape[0], &out[0])
+
+
 def random_normal(uint64_t seed, uint64_t stream, double mean, double deviation, real[::1] out not None):
     cdef fnn_key key
     key.seed, key.stream = seed, stream

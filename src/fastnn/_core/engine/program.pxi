@@ -251,11 +251,12 @@ cdef class Program:
 
     cdef bint shuffle(self, int64_t epoch) noexcept nogil:
         # Makes the epoch's order of the rows; whether it was not stopped.
-        cdef uint64_t stream = (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(self.first_epoch + epoch)
+        cdef fnn_key key
         cdef bint takes_long = self.rows > 1 << 20
+        key.seed, key.stream = self.step.seed, (<uint64_t>STREAM_SHUFFLE << 60) | <uint64_t>(self.first_epoch + epoch)
         if takes_long:
             self.watch.begin()
-        fill_permutation(self.step.seed, stream, self.rows, &self.order[0])
+        K.permutation(&key, self.rows, &self.order[0])
         return not (takes_long and self.watch.end())
 
     def schedule(self, int64_t first_epoch, const double[:, :] learning_rates, const double[:, :] momenta=None,

@@ -109,6 +109,7 @@ cdef extern from "precision.h":
         void (*regularize)(const fnn_ctx *, int64_t n, double l1, double l2, const real *p, real *g, double *penalty) noexcept nogil
         void (*max_norm)(const fnn_ctx *, int64_t rows, int64_t cols, double limit, real *w) noexcept nogil
         void (*random_uniform)(const fnn_ctx *, const fnn_key *, int64_t n, double low, double high, real *y) noexcept nogil
+        void (*permutation)(const fnn_key *, int64_t n, int64_t *order) noexcept nogil
         void (*random_normal)(const fnn_ctx *, const fnn_key *, int64_t n, double mean, double deviation, real *y) noexcept nogil
         void (*dropout)(const fnn_ctx *, const fnn_key *, int64_t n, double rate, const real *x, real *y, int32_t accumulate) noexcept nogil
 
