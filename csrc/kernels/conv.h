@@ -326,7 +326,7 @@ static void FN(backward_strip_dz)(const FN(conv) *c, int64_t position, int64_t c
     for (int64_t f = 0; c->dbias && f < filters; f += VL) {
         double sums[VL];
         int64_t n = FN(least)(VL, filters - f);
-        FN(column_walk)(count, filters, n, dz + f, sums, FN(sum_op));
+        FN(column_sums)(count, filters, n, dz + f, sums);
         for (int64_t i = 0; i < n; i++) bias_sums[f + i] += sums[i];
     }
 }

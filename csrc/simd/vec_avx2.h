@@ -185,6 +185,10 @@ ALWAYS_INLINE wide wide_add(wide w, vec a)
 {
     return wide_join(w, (wide){FN(low_half)(a), FN(high_half)(a)});
 }
+ALWAYS_INLINE wide wide_add_at(wide w, const real *p)
+{
+    return wide_join(w, (wide){_mm256_cvtps_pd(_mm_loadu_ps(p)), _mm256_cvtps_pd(_mm_loadu_ps(p + 4))});
+}
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b)
 {
     return (wide){_mm256_fmadd_pd(FN(low_half)(a), FN(low_half)(b), w.lo),
@@ -206,6 +210,7 @@ ALWAYS_INLINE real v_reduce_max(vec a)
 ALWAYS_INLINE wide wide_zero(void) { return (wide){_mm256_setzero_pd()}; }
 ALWAYS_INLINE wide wide_join(wide w, wide x) { return (wide){_mm256_add_pd(w.lo, x.lo)}; }
 ALWAYS_INLINE wide wide_add(wide w, vec a) { return (wide){_mm256_add_pd(w.lo, a)}; }
+ALWAYS_INLINE wide wide_add_at(wide w, const real *p) { return wide_add(w, v_load(p)); }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b) { return (wide){_mm256_fmadd_pd(a, b, w.lo)}; }
 ALWAYS_INLINE double wide_reduce(wide w) { return FN(sum4)(w.lo); }
 ALWAYS_INLINE void wide_store(double *p, wide w) { _mm256_storeu_pd(p, w.lo); }

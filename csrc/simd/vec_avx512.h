@@ -126,6 +126,10 @@ ALWAYS_INLINE wide wide_add(wide w, vec a)
 {
     return wide_join(w, (wide){FN(low_half)(a), FN(high_half)(a)});
 }
+ALWAYS_INLINE wide wide_add_at(wide w, const real *p)
+{
+    return wide_join(w, (wide){_mm512_cvtps_pd(_mm256_loadu_ps(p)), _mm512_cvtps_pd(_mm256_loadu_ps(p + 8))});
+}
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b)
 {
     return (wide){_mm512_fmadd_pd(FN(low_half)(a), FN(low_half)(b), w.lo),
@@ -141,6 +145,7 @@ ALWAYS_INLINE void wide_store(double *p, wide w)
 ALWAYS_INLINE wide wide_zero(void) { return (wide){_mm512_setzero_pd()}; }
 ALWAYS_INLINE wide wide_join(wide w, wide x) { return (wide){_mm512_add_pd(w.lo, x.lo)}; }
 ALWAYS_INLINE wide wide_add(wide w, vec a) { return (wide){_mm512_add_pd(w.lo, a)}; }
+ALWAYS_INLINE wide wide_add_at(wide w, const real *p) { return wide_add(w, v_load(p)); }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b) { return (wide){_mm512_fmadd_pd(a, b, w.lo)}; }
 ALWAYS_INLINE double wide_reduce(wide w) { return _mm512_reduce_add_pd(w.lo); }
 ALWAYS_INLINE void wide_store(double *p, wide w) { _mm512_storeu_pd(p, w.lo); }

@@ -189,6 +189,7 @@ ALWAYS_INLINE float64x2_t FN(high_half)(vec a) { return vcvt_high_f64_f32(a); }
 ALWAYS_INLINE wide wide_zero(void) { return (wide){vdupq_n_f64(0), vdupq_n_f64(0)}; }
 ALWAYS_INLINE wide wide_join(wide w, wide x) { return (wide){vaddq_f64(w.lo, x.lo), vaddq_f64(w.hi, x.hi)}; }
 ALWAYS_INLINE wide wide_add(wide w, vec a) { return wide_join(w, (wide){FN(low_half)(a), FN(high_half)(a)}); }
+ALWAYS_INLINE wide wide_add_at(wide w, const real *p) { return wide_add(w, v_load(p)); }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b)
 {
     return (wide){vfmaq_f64(w.lo, FN(low_half)(a), FN(low_half)(b)),
@@ -204,6 +205,7 @@ ALWAYS_INLINE void wide_store(double *p, wide w)
 ALWAYS_INLINE wide wide_zero(void) { return (wide){vdupq_n_f64(0)}; }
 ALWAYS_INLINE wide wide_join(wide w, wide x) { return (wide){vaddq_f64(w.lo, x.lo)}; }
 ALWAYS_INLINE wide wide_add(wide w, vec a) { return (wide){vaddq_f64(w.lo, a)}; }
+ALWAYS_INLINE wide wide_add_at(wide w, const real *p) { return wide_add(w, v_load(p)); }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b) { return (wide){vfmaq_f64(w.lo, a, b)}; }
 ALWAYS_INLINE double wide_reduce(wide w) { return vaddvq_f64(w.lo); }
 ALWAYS_INLINE void wide_store(double *p, wide w) { vst1q_f64(p, w.lo); }

@@ -162,6 +162,7 @@ ALWAYS_INLINE wide FN(widen)(vec a) { return (wide){{a[0], a[1]}, {a[2], a[3]}};
 ALWAYS_INLINE wide wide_zero(void) { return (wide){{0}, {0}}; }
 ALWAYS_INLINE wide wide_join(wide w, wide x) { return (wide){w.lo + x.lo, w.hi + x.hi}; }
 ALWAYS_INLINE wide wide_add(wide w, vec a) { return wide_join(w, FN(widen)(a)); }
+ALWAYS_INLINE wide wide_add_at(wide w, const real *p) { return wide_add(w, v_load(p)); }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b)
 {
     wide x = FN(widen)(a), y = FN(widen)(b);
@@ -176,6 +177,7 @@ ALWAYS_INLINE double wide_reduce(wide w)
 ALWAYS_INLINE wide wide_zero(void) { return (wide){{0}}; }
 ALWAYS_INLINE wide wide_join(wide w, wide x) { return (wide){w.lo + x.lo}; }
 ALWAYS_INLINE wide wide_add(wide w, vec a) { return (wide){w.lo + a}; }
+ALWAYS_INLINE wide wide_add_at(wide w, const real *p) { return wide_add(w, v_load(p)); }
 ALWAYS_INLINE wide wide_fma(wide w, vec a, vec b) { return (wide){w.lo + a * b}; }
 ALWAYS_INLINE double wide_reduce(wide w) { return w.lo[0] + w.lo[1]; }
 #endif

@@ -80,6 +80,7 @@
 #define v_reduce_max FN(v_reduce_max)
 #define wide_zero FN(wide_zero)
 #define wide_add FN(wide_add)       /* (w, a): w + a, a widened to double */
+#define wide_add_at FN(wide_add_at) /* (w, p): w + the VL reals from p on; cheaper than a load and wide_add */
 #define wide_fma FN(wide_fma)       /* (w, a, b): w + a b, the product in double */
 #define wide_join FN(wide_join)     /* (w, w') */
 #define wide_reduce FN(wide_reduce) /* -> double */
