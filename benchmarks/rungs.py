@@ -38,7 +38,7 @@ class Training:
 
     @property
     def small(self):
-        """Whether it is trained for many epochs at a time: one takes less than what a call from Python may cost."""
+        """Whether it is trained for many epochs a call, as networks are whose epoch takes less than a millisecond."""
         return sum(self.sizes) < 200
 
     @cached_property

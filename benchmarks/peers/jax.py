@@ -1,4 +1,4 @@
-"""JAX: all of an epoch in one scan under jit, its state donated. Small networks are trained for many epochs at a time:
+"""JAX: all of an epoch in one scan under jit, its state donated. Small networks are trained for many epochs a call:
 in a scan around that one, so that all of them are one call, or by a loop in Python with a call for each."""
 
 from functools import partial
