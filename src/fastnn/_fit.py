@@ -94,7 +94,7 @@ def _seconds(begin, ends):
     if len(ends) == 1:
         return [time.perf_counter() - begin]
     seconds = ends.copy()
-    seconds[1:] -= ends[:-1]
+    seconds[1:] = ends[1:] - ends[:-1]  # not in place: out of memory, NumPy would not say so there
     seconds[0] = time.perf_counter() - begin - (ends[-1] - ends[0])
     return seconds
 
