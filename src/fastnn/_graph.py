@@ -299,7 +299,7 @@ class Graph:
 
     @cached_property
     def rows(self) -> int:
-        """Rows that a sample gives the products of its layers, such as tokens or positions of an image: those of most work.
+        """Rows that a sample gives the products of its layers, such as tokens or positions of an image, by their work.
 
         Steps of a recurrent layer, which wait for each other, are none.
         """
