@@ -90,6 +90,9 @@ typedef struct fnn_conv {
     int32_t activation;       /* an fnn_activation whose derivative comes from the output, where backward is called */
     int32_t adds_dx, adds_dw; /* backward adds to dx; to dw and dbias */
     double alpha;             /* of leaky_relu and elu */
+    int64_t pool_height, pool_width; /* forward stores the largest value of each such window of outputs alone; the windows
+                                        touch, and outputs that fill none are left out. conv_pools says for which dims
+                                        it can; the activation is linear or relu. 0 0: no pooling; backward wants that */
 } fnn_conv;
 
 /* A normalization of rows: layer norm, or where not centered RMSNorm, which has neither mean nor bias. */

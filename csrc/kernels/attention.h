@@ -70,7 +70,7 @@ ALWAYS_INLINE void FN(block_scores)(const FN(attention) *job, const FN(attention
                                     int64_t ld, const real *keys, real *scores)
 {
     FN(tile_job) tiles = {.k = job->d->size, .row_a = ld, .step_a = 1, .ldb = BLOCK, .ldc = BLOCK};
-    FN(run_columns)(tiles, b->queries, b->keys, queries, keys, scores);
+    FN(run_columns)(tiles, b->queries, b->keys, queries, keys, NULL, scores);
 }
 
 /* c (+)= s x, or s^T x where turned: the block's scores with rows of x, `size` long. */
@@ -79,7 +79,7 @@ ALWAYS_INLINE void FN(block_product)(const FN(attention) *job, const FN(attentio
 {
     FN(tile_job) tiles = {.k = turned ? b->queries : b->keys, .row_a = turned ? 1 : BLOCK, .step_a = turned ? BLOCK : 1,
                           .ldb = ldx, .ldc = ldc, .load = load};
-    FN(run_columns)(tiles, turned ? b->keys : b->queries, job->d->size, s, x, c);
+    FN(run_columns)(tiles, turned ? b->keys : b->queries, job->d->size, s, x, NULL, c);
 }
 
 /* ---- forward ------------------------------------------------------------------------------------------------- */

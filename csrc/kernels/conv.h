@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "conv_patch.h"
+#include "conv_direct.h"
 #include "conv_plane.h"
 #include "conv_winograd.h"
 
@@ -36,10 +37,10 @@ typedef struct {
     int64_t channels, filters, size;               /* size: of a patch of a group */
     int64_t positions, total, strip, parts, items; /* positions: of an image; items: what lanes share out */
     int64_t most;                                  /* positions of a strip, for so many images or fewer */
-    int direct, planar, depthwise;                 /* patches lie in x; are packed by taps; are not needed */
-    int planes;                                    /* forward goes along the positions (conv_plane.h) */
+    int pointwise, planar, depthwise;              /* patches lie in x; are packed by taps; are not needed */
+    int planes, direct;                            /* ways forward: conv_plane.h, conv_direct.h */
     int winograd;
-    int64_t block;                                 /* tiles, for winograd */
+    int64_t block, shares;                         /* of winograd: tiles, and parts of the filters, where there are any */
     const real *x, *w, *bias, *y;
     real *out, *dy, *dx, *dw, *dbias;
     real *turned, *sums;       /* of each group w^T; of each part dw */
@@ -54,7 +55,8 @@ typedef struct {
 /* The items that a lane begins with, in a cache line of its own. */
 typedef struct {
     _Atomic int64_t next; /* the first that nobody has claimed */
-    char rest[56];
+    int64_t begun;        /* whether the lane has what it makes once */
+    char rest[48];
 } FN(share);
 
 static size_t FN(lines)(int64_t count, size_t size) { return ((size_t)count * size + 63) / 64 * 64; }
@@ -96,10 +98,11 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     c->size = c->patches.size;
     c->positions = FN(positions_of)(w);
     c->total = w->rows * c->positions;
-    c->direct = w->kernel_height * w->kernel_width * w->stride_y * w->stride_x == 1 && w->top == 0 && w->left == 0
+    c->pointwise = w->kernel_height * w->kernel_width * w->stride_y * w->stride_x == 1 && w->top == 0 && w->left == 0
                 && w->out_height == w->height && w->out_width == w->width;
-    c->planar = w->channels == 1 && w->stride_x == 1 && !c->direct;
+    c->planar = w->channels == 1 && w->stride_x == 1 && !c->pointwise;
     c->planes = FN(plane_fits)(d);
+    c->direct = !c->planes && (d->pool_height ? FN(direct_can)(d) : !c->pointwise && FN(direct_fits)(d));
     c->depthwise = d->groups > 1 && d->groups == d->filters && d->groups == w->channels;
     int64_t fits = FN(least)(CONV_STRIP / c->size, CONV_POSITIONS);
     if (fits < CONV_LEAST_POSITIONS) fits = CONV_LEAST_POSITIONS;
@@ -116,9 +119,11 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     c->parts = parts < 1 ? 1 : FN(least)(parts, w->rows);
     c->strip_size = FN(lines)(c->most * c->size, sizeof(real));
     if (c->planes) c->strip_size += FN(lines)(FN(plane_room)(d), sizeof(real));
+    if (c->direct) c->strip_size += FN(lines)(FN(direct_room)(d), sizeof(real));
     if (!FN(winograd_fits)(d)) return;
     FN(winograd) g = FN(winograd_forward)(d);
     c->winograd = FN(winograd_pays)(d, w->rows * FN(tiles_of)(&g));
+    c->shares = FN(winograd_parts)(d, w->rows * FN(tiles_of)(&g));
     c->block = FN(winograd_block)(d, w->rows * FN(tiles_of)(&g));
     size_t wanted = FN(winograd_room)(c, NULL, NULL);
     if (c->strip_size < wanted) c->strip_size = wanted;
@@ -129,7 +134,7 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
 /* The products of `count` positions of a group: y from patches, dw from both, the patches' gradient from dz. */
 ALWAYS_INLINE int64_t FN(patch_stride)(const FN(conv) *c, int64_t count)
 {
-    return c->direct ? c->channels : c->planar ? count : c->size;
+    return c->pointwise ? c->channels : c->planar ? count : c->size;
 }
 static fnn_gemm FN(forward_product)(const FN(conv) *c, int64_t count)
 {
@@ -144,7 +149,7 @@ static fnn_gemm FN(weight_product)(const FN(conv) *c, int64_t count)
 static fnn_gemm FN(patch_product)(const FN(conv) *c, int64_t count)
 {
     return (fnn_gemm){.m = count, .n = c->size, .k = c->outer, .lda = c->filters, .ldb = c->size,
-                      .ldc = c->direct ? c->channels : c->size, .accumulate = c->direct && c->d->adds_dx};
+                      .ldc = c->pointwise ? c->channels : c->size, .accumulate = c->pointwise && c->d->adds_dx};
 }
 
 /* Divides the scratch up; returns its size, which never falls as the images get more. */
@@ -215,8 +220,10 @@ static void FN(run_lanes)(FN(conv) *c, const fnn_ctx *cx, double flops, int64_t 
     c->items = items;
     c->body = body;
     c->lane_count = threads;
-    for (int lane = 0; lane < threads; lane++)
+    for (int lane = 0; lane < threads; lane++) {
+        FN(share_of)(c, lane)->begun = 0;
         atomic_store_explicit(&FN(share_of)(c, lane)->next, items * lane / threads, memory_order_relaxed);
+    }
     if (threads <= 1) FN(conv_lane)(c, 0);
     else fnn_parallel(threads, threads, FN(conv_lane), c);
 }
@@ -238,7 +245,7 @@ static fnn_ctx FN(lane_context)(const FN(conv) *c, char *scratch)
 static const real *FN(patches_for)(const FN(conv) *c, int64_t group, int64_t position, int64_t count, real *strip)
 {
     const real *x = c->x + group * c->patches.inner;
-    if (c->direct) return x + position * c->channels;
+    if (c->pointwise) return x + position * c->channels;
     if (c->planar) FN(pack_taps)(&c->patches, position, count, x, strip);
     else FN(pack_patches)(&c->patches, position, count, x, strip);
     return strip;
@@ -264,26 +271,77 @@ static void FN(forward_strip)(void *arg, int64_t item, char *scratch)
     }
 }
 
+/* The places of the tiles [tile, tile + count) by the transformed weights of the filters that g wants. */
+static void FN(forward_places)(const FN(conv) *c, const FN(winograd) *g, int64_t tile, int64_t count,
+                               const FN(winograd_scratch) *room, char *scratch)
+{
+    const fnn_ctx cx = FN(lane_context)(c, scratch);
+    const int32_t activation = c->d->activation;
+    FN(multiply_places)(g, &cx, tile, count, room->in, c->places, c->bias, 0, activation == FNN_RELU, room->out, c->out);
+    if (activation != FNN_LINEAR && activation != FNN_RELU) FN(activate_tiles)(g, c->d, tile, count, c->out);
+}
+
 static void FN(forward_tiles)(void *arg, int64_t item, char *scratch)
 {
     const FN(conv) *c = arg;
-    const fnn_ctx cx = FN(lane_context)(c, scratch);
     FN(winograd_scratch) room;
-    FN(winograd) g = FN(winograd_forward)(c->d);
-    const int64_t tile = item * c->block, count = FN(least)(c->block, g.rows * FN(tiles_of)(&g) - tile);
-    const int32_t activation = c->d->activation;
     FN(winograd_room)(c, scratch, &room);
+    FN(winograd) g = FN(winograd_forward)(c->d);
     g.zeros = room.zeros, g.unwanted = room.unwanted;
-    FN(winograd_tiles)(&g, &cx, tile, count, c->x, c->places, c->bias, 0, activation == FNN_RELU, room.in, room.out,
-                       c->out);
-    if (activation != FNN_LINEAR && activation != FNN_RELU) FN(activate_tiles)(&g, c->d, tile, count, c->out);
+    const int64_t tile = item * c->block, count = FN(least)(c->block, g.rows * FN(tiles_of)(&g) - tile);
+    FN(transform_input)(&g, tile, count, c->x, room.in);
+    FN(forward_places)(c, &g, tile, count, &room, scratch);
+}
+
+/* G g G^T of the filters [from, end) for forward. */
+static FN(weights_job) FN(forward_weights)(const FN(conv) *c, int64_t from, int64_t end)
+{
+    return (FN(weights_job)){.columns = end - from, .line = c->filters, .row_step = c->filters,
+                             .tap_step = c->channels * c->filters, .place_step = FN(place_step)(c->channels, c->filters),
+                             .w = c->w + from, .u = c->places + from};
+}
+
+/* All tiles by a part of the filters. */
+static void FN(forward_filters)(void *arg, int64_t item, char *scratch)
+{
+    const FN(conv) *c = arg;
+    FN(share) *lane = (FN(share) *)(void *)scratch - 1;
+    FN(winograd_scratch) room;
+    FN(winograd_room)(c, scratch, &room);
+    FN(winograd) g = FN(winograd_forward)(c->d);
+    const int64_t tiles = g.rows * FN(tiles_of)(&g), whole = FN(parts_of)(c->filters, WINOGRAD_FILTERS);
+    g.zeros = room.zeros, g.unwanted = room.unwanted;
+    g.from = whole * item / c->shares * WINOGRAD_FILTERS;
+    g.end = FN(least)(whole * (item + 1) / c->shares * WINOGRAD_FILTERS, c->filters);
+    if (!lane->begun) FN(transform_input)(&g, 0, tiles, c->x, room.in);
+    lane->begun = 1;
+    FN(weights_job) job = FN(forward_weights)(c, g.from, g.end);
+    FN(transform_weights)(&job, 0, c->channels, 0);
+    FN(forward_places)(c, &g, 0, tiles, &room, scratch);
+}
+
+static void FN(winograd_forward_all)(FN(conv) *c, const fnn_ctx *cx)
+{
+    const FN(winograd) g = FN(winograd_forward)(c->d);
+    if (c->shares > 1) {
+        FN(run_lanes)(c, cx, 1, c->shares, FN(forward_filters));
+        return;
+    }
+    FN(weights_job) job = FN(forward_weights)(c, 0, c->filters);
+    FN(for_items)(cx, c->channels, 25 * c->filters, FN(transform_weights), &job);
+    FN(run_lanes)(c, cx, 1, FN(parts_of)(g.rows * FN(tiles_of)(&g), c->block), FN(forward_tiles));
 }
 
 static void FN(forward_plane)(void *arg, int64_t item, char *scratch)
 {
     const FN(conv) *c = arg;
-    const fnn_ctx cx = FN(lane_context)(c, scratch);
-    FN(plane_rows)(c->d, &cx, item, c->x, c->w, c->bias, (real *)(void *)scratch, c->out);
+    FN(plane_rows)(c->d, item, c->x, c->w, c->bias, (real *)(void *)scratch, c->out);
+}
+
+static void FN(forward_direct)(void *arg, int64_t item, char *scratch)
+{
+    const FN(conv) *c = arg;
+    FN(direct_block)(c->d, item, c->x, c->w, c->bias, (real *)(void *)scratch, c->out);
 }
 
 static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x, const real *w, const real *bias,
@@ -294,15 +352,25 @@ static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x
     FN(conv_layout)(&c, cx->scratch, cx->threads);
     c.x = x, c.w = w, c.bias = bias, c.out = y;
     if (c.winograd) {
-        const FN(winograd) g = FN(winograd_forward)(d);
-        FN(weights_job) job = {.columns = c.filters, .row_step = c.filters, .tap_step = c.channels * c.filters,
-                               .place_step = FN(place_step)(c.channels, c.filters), .w = w, .u = c.places};
-        FN(for_items)(cx, c.channels, 25 * c.filters, FN(transform_weights), &job);
-        FN(run_lanes)(&c, cx, 1, FN(parts_of)(g.rows * FN(tiles_of)(&g), c.block), FN(forward_tiles));
+        FN(winograd_forward_all)(&c, cx);
         return;
     }
+    const FN(blocks) blocks = FN(blocks_of)(d);
     if (c.planes) FN(run_lanes)(&c, cx, 2, d->window.rows * FN(plane_items)(d), FN(forward_plane));
+    else if (c.direct) FN(run_lanes)(&c, cx, 2, d->window.rows * blocks.down * blocks.across, FN(forward_direct));
     else FN(run_lanes)(&c, cx, 2, FN(parts_of)(c.total, c.strip), FN(forward_strip));
+}
+
+/* Winograd's tiles pool 2 x 2; where patches had better be packed, pooling is left to a pass of its own. */
+static void FN(conv_pools)(const fnn_conv *d, int32_t *pays)
+{
+    const fnn_window *w = &d->window;
+    fnn_conv plain = *d;
+    plain.pool_height = plain.pool_width = 0;
+    const int winograd = FN(winograd_fits)(&plain);
+    const int way = winograd ? FN(winograd_fits)(d) : FN(plane_fits)(d) || FN(direct_fits)(d);
+    *pays = way && FN(direct_can)(d) && (d->activation == FNN_LINEAR || d->activation == FNN_RELU)
+            && d->pool_height * FN(least)(w->out_width, DIRECT_POSITIONS + d->pool_width) * d->filters <= DIRECT_POOL;
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */
@@ -346,8 +414,8 @@ static void FN(backward_strip)(const FN(conv) *c, int64_t position, int64_t coun
         if (c->planar) FN(gemm_nn)(&cx, &weights, patches, dz, NULL, sums + filter);
         else FN(gemm_tn)(&cx, &weights, patches, dz, NULL, sums + filter);
         if (!c->dx) continue;
-        FN(gemm_nn)(&cx, &patch, dz, turned, NULL, c->direct ? c->dx + position * c->channels + channel : strip);
-        if (!c->direct) FN(add_patches)(&c->patches, position, count, c->dx + channel, strip);
+        FN(gemm_nn)(&cx, &patch, dz, turned, NULL, c->pointwise ? c->dx + position * c->channels + channel : strip);
+        if (!c->pointwise) FN(add_patches)(&c->patches, position, count, c->dx + channel, strip);
     }
 }
 
@@ -367,9 +435,11 @@ static void FN(backward_tiles)(const FN(conv) *c, int64_t row, int64_t end, real
     FN(gather_weights)(weights, room.du, step, c->parts == 1 && c->d->adds_dw, sums);
     if (!c->dx) return;
     const int64_t first_back = row * FN(tiles_of)(&back), last_back = end * FN(tiles_of)(&back);
-    for (int64_t tile = first_back; tile < last_back && !fnn_stopped(); tile += c->block)
-        FN(winograd_tiles)(&back, &cx, tile, FN(least)(c->block, last_back - tile), c->dy, c->places, NULL,
-                           c->d->adds_dx, 0, room.out, room.in, c->dx);
+    for (int64_t tile = first_back; tile < last_back && !fnn_stopped(); tile += c->block) {
+        const int64_t count = FN(least)(c->block, last_back - tile);
+        FN(transform_input)(&back, tile, count, c->dy, room.out);
+        FN(multiply_places)(&back, &cx, tile, count, room.out, c->places, NULL, c->d->adds_dx, 0, room.in, c->dx);
+    }
 }
 
 static void FN(backward_part)(void *arg, int64_t part, char *scratch)
@@ -377,7 +447,7 @@ static void FN(backward_part)(void *arg, int64_t part, char *scratch)
     const FN(conv) *c = arg;
     const int64_t rows = c->d->window.rows, image = FN(image_size)(&c->d->window);
     const int64_t begin = rows * part / c->parts * c->positions, end = rows * (part + 1) / c->parts * c->positions;
-    const int clears = c->dx && !c->d->adds_dx && !c->winograd && (c->depthwise || !c->direct);
+    const int clears = c->dx && !c->d->adds_dx && !c->winograd && (c->depthwise || !c->pointwise);
     int64_t cleared = begin / c->positions;
     real *sums = FN(part_sums)(c, part);
     double *bias_sums = c->bias_sums + part * c->filters;
@@ -417,7 +487,7 @@ static void FN(conv_backward)(const fnn_ctx *cx, const fnn_conv *d, const real *
     for (int64_t filter = 0; dx && !c.depthwise && filter < c.filters; filter += c.outer)
         FN(transpose_matrix)(c.size, c.outer, w + filter, c.filters, c.turned + filter * c.size, c.size, 0);
     if (dx && c.winograd) {
-        FN(weights_job) job = {.columns = c.channels, .row_step = c.size, .tap_step = -c.channels,
+        FN(weights_job) job = {.columns = c.channels, .line = c.channels, .row_step = c.size, .tap_step = -c.channels,
                                .place_step = FN(place_step)(c.channels, c.filters), .w = c.turned + 8 * c.channels, .u = c.places};
         FN(for_items)(cx, c.filters, 25 * c.channels, FN(transform_weights), &job);
     }

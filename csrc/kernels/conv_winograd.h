@@ -20,6 +20,7 @@
 #undef WINOGRAD_BLOCK
 #undef WINOGRAD_LEAST
 #undef WINOGRAD_MOST
+#undef WINOGRAD_FILTERS
 #define WINOGRAD_CHANNELS 8         /* and filters, at least: fewer leave the products too thin */
 #define WINOGRAD_WEIGHTS (192 << 10) /* channels x filters at most: each lane has 16 times as many sums */
 #define WINOGRAD_SIZE 4             /* of an image at least: each tap sees pixels in half of its tiles. One that sees none
@@ -29,6 +30,7 @@
 #define WINOGRAD_BLOCK (512 << 10)  /* bytes of a block's places, at most: a quarter of L2 */
 #define WINOGRAD_LEAST 24           /* tiles of a block at least, and at most */
 #define WINOGRAD_MOST 192
+#define WINOGRAD_FILTERS (2 * VL)   /* of a part, at least, where filters are shared out */
 
 /* A convolution of `x` (rows, height, width, channels) to `y` (rows, out_height, out_width, filters). */
 typedef struct {
@@ -36,6 +38,8 @@ typedef struct {
     int64_t out_height, out_width, filters;
     int64_t top, left;
     int64_t tiles_y, tiles_x;
+    int64_t from, end; /* the filters that are wanted */
+    int pooled;        /* y is the largest output of each whole tile */
     const real *zeros; /* one pixel of them */
     real *unwanted;    /* where outputs beyond the image go: one pixel */
 } FN(winograd);
@@ -46,7 +50,7 @@ static FN(winograd) FN(winograd_forward)(const fnn_conv *d)
     return (FN(winograd)){.rows = w->rows, .height = w->height, .width = w->width, .channels = w->channels,
                           .out_height = w->out_height, .out_width = w->out_width, .filters = d->filters, .top = w->top,
                           .left = w->left, .tiles_y = FN(parts_of)(w->out_height, 2),
-                          .tiles_x = FN(parts_of)(w->out_width, 2)};
+                          .tiles_x = FN(parts_of)(w->out_width, 2), .end = d->filters, .pooled = d->pool_height > 0};
 }
 
 /* From dz to dx. */
@@ -56,7 +60,7 @@ static FN(winograd) FN(winograd_backward)(const fnn_conv *d)
     return (FN(winograd)){.rows = w->rows, .height = w->out_height, .width = w->out_width, .channels = d->filters,
                           .out_height = w->height, .out_width = w->width, .filters = w->channels, .top = 2 - w->top,
                           .left = 2 - w->left, .tiles_y = FN(parts_of)(w->height, 2),
-                          .tiles_x = FN(parts_of)(w->width, 2)};
+                          .tiles_x = FN(parts_of)(w->width, 2), .end = w->channels};
 }
 
 ALWAYS_INLINE int64_t FN(tiles_of)(const FN(winograd) *g) { return g->tiles_y * g->tiles_x; }
@@ -74,7 +78,8 @@ static int FN(winograd_fits)(const fnn_conv *d)
     return w->kernel_height == 3 && w->kernel_width == 3 && w->stride_y == 1 && w->stride_x == 1 && w->dilation_y == 1
            && w->dilation_x == 1 && w->height >= WINOGRAD_SIZE && w->width >= WINOGRAD_SIZE && w->top <= 1
            && w->left <= 1 && d->groups == 1 && w->channels >= WINOGRAD_CHANNELS
-           && d->filters >= WINOGRAD_CHANNELS && w->channels * d->filters <= WINOGRAD_WEIGHTS;
+           && d->filters >= WINOGRAD_CHANNELS && w->channels * d->filters <= WINOGRAD_WEIGHTS
+           && d->pool_height == d->pool_width && (d->pool_height == 0 || d->pool_height == 2);
 }
 
 /* The most tiles of a block; and how many for this many tiles, so that a single image has blocks for several threads. */
@@ -90,6 +95,16 @@ static int64_t FN(winograd_block)(const fnn_conv *d, int64_t tiles)
     return FN(least)(FN(winograd_most)(d), FN(parts_of)(tiles, blocks < 1 ? 1 : blocks));
 }
 
+/* How many parts of the filters are shared out in place of tiles: a single image has few tiles for its weights. Each lane
+ * then transforms the weights that it multiplies by, and all tiles; no other lane has to read those weights out of its
+ * cache. Gains a third and more for an image of the CNN in benchmarks/ on two threads. */
+static int64_t FN(winograd_parts)(const fnn_conv *d, int64_t tiles)
+{
+    if (tiles > FN(winograd_most)(d)) return 1;
+    const int64_t parts = FN(least)(4, d->filters / WINOGRAD_FILTERS);
+    return parts < 1 ? 1 : parts;
+}
+
 /* Elements from one place to the next: not a multiple of a page, or all 16 would fall into the same lines of L1. */
 ALWAYS_INLINE int64_t FN(place_step)(int64_t tiles, int64_t channels)
 {
@@ -98,19 +113,44 @@ ALWAYS_INLINE int64_t FN(place_step)(int64_t tiles, int64_t channels)
 
 /* ---- transforms ---------------------------------------------------------------------------------------------- */
 
+/* A tile: its image, row and column. Transforms go from one to the next, since divisions would take as long as all else. */
+typedef struct {
+    int64_t image, row, column;
+} FN(tile_place);
+
+ALWAYS_INLINE FN(tile_place) FN(tile_place_of)(const FN(winograd) *g, int64_t tile)
+{
+    const int64_t rest = tile % FN(tiles_of)(g);
+    return (FN(tile_place)){tile / FN(tiles_of)(g), rest / g->tiles_x, rest % g->tiles_x};
+}
+
+ALWAYS_INLINE void FN(next_tile)(const FN(winograd) *g, FN(tile_place) *p)
+{
+    if (++p->column < g->tiles_x) return;
+    p->column = 0;
+    if (++p->row < g->tiles_y) return;
+    p->row = 0;
+    p->image++;
+}
+
 /* Where the pixels of a tile lie, `size` x `size` of them: d of the input for 4, Y of the output for 2. */
-ALWAYS_INLINE void FN(tile_pixels)(const FN(winograd) *g, int64_t tile, const int size, const real *image,
+ALWAYS_INLINE void FN(tile_pixels)(const FN(winograd) *g, const FN(tile_place) *p, const int size, const real *image,
                                    const real *outside, const real **at)
 {
     const int input = size == 4;
     const int64_t height = input ? g->height : g->out_height, width = input ? g->width : g->out_width;
-    const int64_t channels = input ? g->channels : g->filters, rest = tile % FN(tiles_of)(g);
-    const int64_t y = rest / g->tiles_x * 2 - (input ? g->top : 0), x = rest % g->tiles_x * 2 - (input ? g->left : 0);
-    image += tile / FN(tiles_of)(g) * height * width * channels;
+    const int64_t channels = input ? g->channels : g->filters;
+    const int64_t y = p->row * 2 - (input ? g->top : 0), x = p->column * 2 - (input ? g->left : 0);
+    const real *corner = image + ((p->image * height + y) * width + x) * channels;
+    if (y >= 0 && y + size <= height && x >= 0 && x + size <= width) {
+        for (int64_t i = 0; i < size; i++)
+            for (int64_t j = 0; j < size; j++) at[i * size + j] = corner + (i * width + j) * channels;
+        return;
+    }
     for (int64_t i = 0; i < size; i++)
         for (int64_t j = 0; j < size; j++) {
             int inside = y + i >= 0 && y + i < height && x + j >= 0 && x + j < width;
-            at[i * size + j] = inside ? image + ((y + i) * width + x + j) * channels : outside;
+            at[i * size + j] = inside ? corner + (i * width + j) * channels : outside;
         }
 }
 
@@ -134,9 +174,10 @@ ALWAYS_INLINE void FN(spread_axis)(vec a, vec b, vec *p, vec *q, vec *r, vec *s)
 static void FN(transform_input)(const FN(winograd) *g, int64_t tile, int64_t count, const real *x, real *places)
 {
     const int64_t channels = g->channels, step = FN(place_step)(count, channels);
-    for (int64_t t = 0; t < count; t++, places += channels) {
+    FN(tile_place) p = FN(tile_place_of)(g, tile);
+    for (int64_t t = 0; t < count; t++, places += channels, FN(next_tile)(g, &p)) {
         const real *at[16];
-        FN(tile_pixels)(g, tile + t, 4, x, g->zeros, at);
+        FN(tile_pixels)(g, &p, 4, x, g->zeros, at);
         for (int64_t j = 0; j < channels; j += VL) {
             const vmask m = mask_first(FN(least)(VL, channels - j));
             vec v[16];
@@ -152,9 +193,10 @@ static void FN(transform_input)(const FN(winograd) *g, int64_t tile, int64_t cou
 static void FN(transform_gradient)(const FN(winograd) *g, int64_t tile, int64_t count, const real *dz, real *places)
 {
     const int64_t filters = g->filters, step = FN(place_step)(count, filters);
-    for (int64_t t = 0; t < count; t++, places += filters) {
+    FN(tile_place) p = FN(tile_place_of)(g, tile);
+    for (int64_t t = 0; t < count; t++, places += filters, FN(next_tile)(g, &p)) {
         const real *at[4];
-        FN(tile_pixels)(g, tile + t, 2, dz, g->zeros, at);
+        FN(tile_pixels)(g, &p, 2, dz, g->zeros, at);
         for (int64_t j = 0; j < filters; j += VL) {
             const vmask m = mask_first(FN(least)(VL, filters - j));
             vec v[16], a = v_load_mask(at[0] + j, m), b = v_load_mask(at[1] + j, m);
@@ -167,16 +209,27 @@ static void FN(transform_gradient)(const FN(winograd) *g, int64_t tile, int64_t 
     }
 }
 
-/* A^T m A, with the bias, into the tiles' outputs; `adds`: to what is there. */
-static void FN(transform_output)(const FN(winograd) *g, int64_t tile, int64_t count, const real *places,
-                                 const real *bias, const int adds, const int relu, real *y)
+/* Where the largest output of a tile goes; a tile that is cut off has none. */
+ALWAYS_INLINE real *FN(tile_pool)(const FN(winograd) *g, const FN(tile_place) *p, real *y)
+{
+    const int64_t height = g->out_height / 2, width = g->out_width / 2;
+    const int whole = p->row < height && p->column < width;
+    return whole ? y + ((p->image * height + p->row) * width + p->column) * g->filters : g->unwanted;
+}
+
+/* A^T m A, with the bias, into the tiles' outputs, or of each the largest; `adds`: to what is there. */
+ALWAYS_INLINE void FN(transform_output)(const FN(winograd) *g, int64_t tile, int64_t count, const real *places,
+                                        const real *bias, const int adds, const int pooled, int relu, real *y)
 {
     const int64_t filters = g->filters, step = FN(place_step)(count, filters);
-    for (int64_t t = 0; t < count; t++, places += filters) {
+    const vec least = relu ? v_zero() : v_set1(-(real)INFINITY);
+    FN(tile_place) p = FN(tile_place_of)(g, tile);
+    for (int64_t t = 0; t < count; t++, places += filters, FN(next_tile)(g, &p)) {
         const real *at[4];
-        FN(tile_pixels)(g, tile + t, 2, y, g->unwanted, at);
-        for (int64_t j = 0; j < filters; j += VL) {
-            const vmask m = mask_first(FN(least)(VL, filters - j));
+        if (pooled) at[0] = FN(tile_pool)(g, &p, y);
+        else FN(tile_pixels)(g, &p, 2, y, g->unwanted, at);
+        for (int64_t j = g->from; j < g->end; j += VL) {
+            const vmask m = mask_first(FN(least)(VL, g->end - j));
             vec v[8], sum[4];
             for (int i = 0; i < 4; i++)
                 FN(output_axis)(v_load_mask(places + i * step + j, m), v_load_mask(places + (i + 4) * step + j, m),
@@ -185,11 +238,12 @@ static void FN(transform_output)(const FN(winograd) *g, int64_t tile, int64_t co
             FN(output_axis)(v[0], v[1], v[2], v[3], sum, sum + 1);
             FN(output_axis)(v[4], v[5], v[6], v[7], sum + 2, sum + 3);
             const vec start = bias ? v_load_mask(bias + j, m) : v_zero();
-            for (int i = 0; i < 4; i++) {
+            if (pooled) sum[0] = FN(larger)(FN(larger)(sum[0], sum[1]), FN(larger)(sum[2], sum[3]));
+            for (int i = 0; i < (pooled ? 1 : 4); i++) {
                 real *out = (real *)at[i] + j;
                 vec z = v_add(sum[i], start);
                 if (adds) z = v_add(z, v_load_mask(out, m));
-                v_store_mask(out, m, relu ? v_max(v_zero(), z) : z);
+                v_store_mask(out, m, v_max(least, z));
             }
         }
     }
@@ -198,18 +252,19 @@ static void FN(transform_output)(const FN(winograd) *g, int64_t tile, int64_t co
 /* The activations other than linear and relu, on the tiles' outputs. */
 static void FN(activate_tiles)(const FN(winograd) *g, const fnn_conv *d, int64_t tile, int64_t count, real *y)
 {
-    for (int64_t t = 0; t < count; t++) {
+    FN(tile_place) p = FN(tile_place_of)(g, tile);
+    for (int64_t t = 0; t < count; t++, FN(next_tile)(g, &p)) {
         const real *at[4];
-        FN(tile_pixels)(g, tile + t, 2, y, NULL, at);
+        FN(tile_pixels)(g, &p, 2, y, NULL, at);
         for (int i = 0; i < 4; i++) {
             FN(activation_args) args = {.kind = d->activation, .alpha = (real)d->alpha, .x = at[i], .y = (real *)at[i]};
-            if (at[i]) FN(activation_forward_range)(&args, 0, g->filters, 0);
+            if (at[i]) FN(activation_forward_range)(&args, g->from, g->end, 0);
         }
     }
 }
 
 typedef struct {
-    int64_t columns, row_step, tap_step, place_step;
+    int64_t columns, line, row_step, tap_step, place_step; /* line: of u */
     const real *w;
     real *u;
 } FN(weights_job);
@@ -224,7 +279,7 @@ static void FN(transform_weights)(void *arg, int64_t begin, int64_t end, int64_t
         for (int64_t j = 0; j < job->columns; j += VL) {
             const vmask m = mask_first(FN(least)(VL, job->columns - j));
             const real *w = job->w + row * job->row_step + j;
-            real *u = job->u + row * job->columns + j;
+            real *u = job->u + row * job->line + j;
             vec v[4][3];
             for (int i = 0; i < 3; i++) {
                 vec a = v_load_mask(w + i * job->tap_step, m), b = v_load_mask(w + (i + 3) * job->tap_step, m);
@@ -271,7 +326,7 @@ static void FN(gather_weights)(int64_t count, const real *du, int64_t step, int 
 /* Of one place: outputs of `count` tiles, and the sums for its weights. */
 static fnn_gemm FN(place_product)(const FN(winograd) *g, int64_t count)
 {
-    return (fnn_gemm){.m = count, .n = g->filters, .k = g->channels, .lda = g->channels, .ldb = g->filters,
+    return (fnn_gemm){.m = count, .n = g->end - g->from, .k = g->channels, .lda = g->channels, .ldb = g->filters,
                       .ldc = g->filters};
 }
 static fnn_gemm FN(place_sums)(const FN(winograd) *g, int64_t count)
@@ -280,19 +335,18 @@ static fnn_gemm FN(place_sums)(const FN(winograd) *g, int64_t count)
                       .ldc = g->filters};
 }
 
-/* y of the tiles [tile, tile + count). `in`, `out`: room for the places of a block. */
-static void FN(winograd_tiles)(const FN(winograd) *g, const fnn_ctx *cx, int64_t tile, int64_t count, const real *x,
-                               const real *u, const real *bias, int adds, int relu, real *in, real *out, real *y)
+/* y of the tiles [tile, tile + count) from their places `in`. `out`: room for as many. */
+static void FN(multiply_places)(const FN(winograd) *g, const fnn_ctx *cx, int64_t tile, int64_t count, const real *in,
+                                const real *u, const real *bias, int adds, int relu, real *out, real *y)
 {
     const int64_t weights = FN(place_step)(g->channels, g->filters);
     const fnn_gemm d = FN(place_product)(g, count);
-    FN(transform_input)(g, tile, count, x, in);
     for (int64_t i = 0; i < 16; i++)
-        FN(gemm_nn)(cx, &d, in + i * FN(place_step)(count, g->channels), u + i * weights, NULL,
-                    out + i * FN(place_step)(count, g->filters));
-    if (adds) FN(transform_output)(g, tile, count, out, bias, 1, 0, y);
-    else if (relu) FN(transform_output)(g, tile, count, out, bias, 0, 1, y);
-    else FN(transform_output)(g, tile, count, out, bias, 0, 0, y);
+        FN(gemm_nn)(cx, &d, in + i * FN(place_step)(count, g->channels), u + i * weights + g->from, NULL,
+                    out + i * FN(place_step)(count, g->filters) + g->from);
+    if (adds) FN(transform_output)(g, tile, count, out, bias, 1, 0, relu, y);
+    else if (g->pooled) FN(transform_output)(g, tile, count, out, bias, 0, 1, relu, y);
+    else FN(transform_output)(g, tile, count, out, bias, 0, 0, relu, y);
 }
 
 /* du += of the tiles [tile, tile + count); `first`: du is. */

@@ -90,15 +90,16 @@ static void FN(run_tiles)(const FN(tile_job) *job, int64_t w, int edged, int64_t
 }
 
 /* Rows [0, rows) by `columns` of C where B's panels lie side by side: a product within the nearest caches. */
-static void FN(run_columns)(FN(tile_job) job, int64_t rows, int64_t columns, const real *a, const real *b, real *c)
+static void FN(run_columns)(FN(tile_job) job, int64_t rows, int64_t columns, const real *a, const real *b,
+                            const real *bias, real *c)
 {
     const int64_t whole = columns / GEMM_PANEL, rest = columns % GEMM_PANEL, w = FN(parts_of)(rest, VL);
-    if (whole) FN(run_tiles)(&job, TILE_WIDTH, 0, 0, rows, whole, GEMM_PANEL, a, b, NULL, c);
+    if (whole) FN(run_tiles)(&job, TILE_WIDTH, 0, 0, rows, whole, GEMM_PANEL, a, b, bias, c);
     if (!rest) return;
     job.edge = mask_first(rest - (w - 1) * VL);
     b += whole * GEMM_PANEL;
     c += whole * GEMM_PANEL;
-    FN(run_tiles)(&job, w, rest % VL != 0, 0, rows, 1, 0, a, b, NULL, c);
+    FN(run_tiles)(&job, w, rest % VL != 0, 0, rows, 1, 0, a, b, bias ? bias + whole * GEMM_PANEL : NULL, c);
 }
 
 /* The same with the rows of A under two tiles copied side by side first. Where A lies transposed, a step of k is a

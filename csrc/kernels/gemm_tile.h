@@ -44,6 +44,8 @@ typedef struct {
     int64_t k;
     int64_t row_a, step_a; /* strides of A: to the next row of C, to the next step of k */
     int64_t ldb, ldc;
+    int64_t again, next_a, next_b; /* k steps come so many times again, each time so much further in A and B: how a
+                                      convolution goes from one row of taps to the next */
     vmask edge;            /* columns of the last vector, in tiles that have an edge */
     int32_t load;          /* continue from what C holds */
     int32_t relu;
@@ -131,22 +133,27 @@ ALWAYS_INLINE void FN(tile_body)(const int h, const int w, const int edged, cons
     vmask edge = job->edge;
     EACH_ROW(TILE_DECLARE, q)
     if (job->load) { EACH_ROW(TILE_LOAD, q) }
-    int64_t left = job->k;
-    if (chains > 1) {
-        EACH_ROW(TILE_DECLARE, r)
-        EACH_ROW(TILE_DECLARE, s)
-        EACH_ROW(TILE_DECLARE, t)
-        for (; left >= chains; left -= chains) {
-            TILE_STEP(q);
-            TILE_STEP(r);
-            if (chains == 4) {
-                TILE_STEP(s);
-                TILE_STEP(t);
+    for (int64_t again = job->again;; again--) {
+        int64_t left = job->k;
+        if (chains > 1) {
+            EACH_ROW(TILE_DECLARE, r)
+            EACH_ROW(TILE_DECLARE, s)
+            EACH_ROW(TILE_DECLARE, t)
+            for (; left >= chains; left -= chains) {
+                TILE_STEP(q);
+                TILE_STEP(r);
+                if (chains == 4) {
+                    TILE_STEP(s);
+                    TILE_STEP(t);
+                }
             }
+            EACH_ROW(TILE_JOIN, q)
         }
-        EACH_ROW(TILE_JOIN, q)
+        for (; left > 0; left--) TILE_STEP(q);
+        if (again == 0) break;
+        a += job->next_a;
+        b += job->next_b;
     }
-    for (; left > 0; left--) TILE_STEP(q);
     if (bias) {
         vec b0 = FN(load_part)(bias, w == 1 && edged, edge), b1 = b0, b2 = b0, b3 = b0;
         if (w > 1) b1 = FN(load_part)(bias + VL, w == 2 && edged, edge);

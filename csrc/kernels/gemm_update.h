@@ -33,7 +33,7 @@ static void FN(update_block)(const FN(update_job) *s, const FN(tile_job) *tiles,
     real sums[UPDATE_ROWS * UPDATE_COLUMNS];
     FN(tile_job) job = *tiles;
     job.ldc = FN(parts_of)(columns, GEMM_PANEL) * GEMM_PANEL;
-    FN(run_columns)(job, rows, columns, a, s->b + column, sums);
+    FN(run_columns)(job, rows, columns, a, s->b + column, NULL, sums);
     FN(optim_block) block = {.rows = rows, .cols = columns, .at = row * s->d->ldc + column, .ld = s->d->ldc,
                              .ldg = job.ldc, .g = sums};
     s->rule.run(&s->rule.args, &block);

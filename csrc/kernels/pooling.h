@@ -33,22 +33,42 @@ ALWAYS_INLINE real FN(inverse_count)(const FN(pool) *p)
 
 /* ---- forward: one output position ---------------------------------------------------------------------------- */
 
-ALWAYS_INLINE vec FN(larger)(vec a, vec b) { return v_select(m_or(v_lt(a, b), v_isnan(b)), b, a); }
+/* b where it is larger or not a number, else a. */
+ALWAYS_INLINE vec FN(larger)(vec a, vec b) { return v_select(v_isnan(b), b, v_max(b, a)); }
+
+/* The largest value of a window in VL channels from x on, or those that m has. */
+ALWAYS_INLINE vec FN(window_max)(const FN(pool) *p, int64_t line, int64_t channels, const real *x, int edged, vmask m)
+{
+    x += p->y.from * line + p->x.from * channels;
+    const int64_t height = p->y.end - p->y.from, width = p->x.end - p->x.from;
+    if (height == 2 && width == 2) { /* most windows: without loops 0.6 of the time */
+        const real *next = x + line;
+        vec a = FN(larger)(FN(load_part)(x, edged, m), FN(load_part)(x + channels, edged, m));
+        return FN(larger)(a, FN(larger)(FN(load_part)(next, edged, m), FN(load_part)(next + channels, edged, m)));
+    }
+    vec largest = FN(load_part)(x, edged, m);
+    for (int64_t a = 0; a < height; a++, x += line)
+        for (int64_t b = 0; b < width; b++) largest = FN(larger)(largest, FN(load_part)(x + b * channels, edged, m));
+    return largest;
+}
+
+/* The same of all channels into y, but not below `least`. */
+ALWAYS_INLINE void FN(max_of_window)(const FN(pool) *p, int64_t line, int64_t channels, vec least, const real *x, real *y)
+{
+    int64_t j = 0;
+    for (; j + VL <= channels; j += VL)
+        v_store(y + j, v_max(least, FN(window_max)(p, line, channels, x + j, 0, mask_first(0))));
+    if (j == channels) return;
+    const vmask m = mask_first(channels - j);
+    v_store_mask(y + j, m, v_max(least, FN(window_max)(p, line, channels, x + j, 1, m)));
+}
 
 ALWAYS_INLINE void FN(max_pool_place)(const FN(pooling) *job, const FN(pool) *p, const int adds)
 {
     (void)adds;
-    const int64_t channels = job->w->channels, line = job->w->width * channels;
-    for (int64_t j = 0; j < channels; j += VL) {
-        vmask m = mask_first(FN(least)(VL, channels - j));
-        const real *x = job->x + p->corner + j;
-        vec largest = v_load_mask(x + p->y.from * line + p->x.from * channels, m);
-        for (int64_t a = p->y.from; a < p->y.end; a++)
-            for (int64_t b = p->x.from; b < p->x.end; b++)
-                largest = FN(larger)(largest, v_load_mask(x + a * line + b * channels, m));
-        if (job->rectify) largest = v_max(v_zero(), largest);
-        v_store_mask(job->out + p->at + j, m, largest);
-    }
+    const int64_t channels = job->w->channels;
+    const vec least = job->rectify ? v_zero() : v_set1(-(real)INFINITY);
+    FN(max_of_window)(p, job->w->width * channels, channels, least, job->x + p->corner, job->out + p->at);
 }
 
 /* Rows of a window are summed first, then their sums: the error of a large window grows with its side only. */

@@ -217,6 +217,38 @@ static void check(problem_conv *q)
     free(y), free(dw), free(dx), free(dbias);
 }
 
+/* Forward with max pooling of its outputs: the largest is as exact as they are. */
+static void check_pooled(problem_conv *q)
+{
+    const fnn_window *w = &q->d.window;
+    const int64_t filters = q->d.filters, height = q->d.pool_height, width = q->d.pool_width;
+    const int64_t lines = w->out_height / height, columns = w->out_width / width, count = w->rows * lines * columns * filters;
+    sum *y = sums_of(q->size_y, NULL);
+    for (int64_t i = 0; i < q->size_y && q->has_bias; i++) add(y + i, q->bias[i % filters], 1);
+    bypath by = bypath_of(q, q->size_y, y, w->channels), largest_by = bypath_of(q, count, y, w->channels);
+    each_product(q, visit_forward, y);
+    if (by.sizes) winograd_sizes(w, filters, q->x, q->w, by.sizes);
+    sum *largest = calloc((size_t)count + 1, sizeof *largest);
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t f = i % filters, column = i / filters % columns, line = i / filters / columns;
+        const int64_t first = line / lines * w->out_height + line % lines * height;
+        largest[i].value = q->d.activation == FNN_RELU ? 0 : -HUGE_VALL;
+        if (by.sizes) largest_by.sizes[i] = 0;
+        for (int64_t tap = 0; tap < height * width; tap++) {
+            const int64_t at = ((first + tap / width) * w->out_width + column * width + tap % width) * filters + f;
+            largest[i].value = fmaxl(largest[i].value, y[at].value);
+            largest[i].size = fmaxl(largest[i].size, y[at].size);
+            if (by.sizes) largest_by.sizes[i] = fmaxl(largest_by.sizes[i], by.sizes[at]);
+        }
+    }
+    real *rest = copied(q->y + count, q->size_y - count);
+    run_forward(q);
+    compare(q, "conv_forward, pooled", count, q->y, largest, q->size_w / filters + 1, largest_by);
+    CHECK(!memcmp(rest, q->y + count, (size_t)(q->size_y - count) * sizeof(real)), "conv f%d %s: pooled too much", REAL_BITS,
+          q->target->name);
+    free(rest), free(y), free(largest), free(by.sizes), free(largest_by.sizes);
+}
+
 static fnn_conv random_conv(int64_t most_rows, int64_t most_size, int64_t most_channels)
 {
     fnn_conv d = {.window = {.rows = 1 + below(most_rows), .height = 1 + below(most_size), .width = 1 + below(most_size)}};
@@ -305,6 +337,46 @@ static fnn_conv random_plane(void)
     return d;
 }
 
+/* Any convolution that can with max pooling of windows that its outputs hold. */
+static void try_pooled(const fnn_target *target, fnn_conv d, int threads)
+{
+    int32_t pools;
+    const int64_t largest = has_bypath(&d) ? 2 : 4;
+    d.pool_height = 1 + below(largest), d.pool_width = has_bypath(&d) ? d.pool_height : 1 + below(largest);
+    if (d.pool_height > d.window.out_height || d.pool_width > d.window.out_width) return;
+    TABLE(target)->conv_pools(&d, &pools);
+    if (!pools) return;
+    problem_conv q;
+    set_up(&q, target, d);
+    q.threads = threads;
+    q.has_bias = below(4) != 0;
+    check_pooled(&q);
+    tear_down(&q);
+}
+
+static void test_pooled(const fnn_target *target)
+{
+    for (int i = 0; i < problems(400); i++) {
+        fnn_conv any = random_conv(4, 12, 9);
+        any.groups = below(20) ? 1 : any.groups;
+        try_pooled(target, any, 1 + (int)below(3));
+        try_pooled(target, random_plane(), 1 + (int)below(3));
+        if (i % 4 == 0) try_pooled(target, random_three_by_three(), 1 + (int)below(3));
+    }
+    try_pooled(target, plain(3, 28, 1, 5, 6, 1), 2);
+    try_pooled(target, plain(2, 40, 3, 3, 70, 1), 2); /* several blocks of an image */
+}
+
+/* A few images of many filters: the filters are shared out. The last vector of them is not whole. */
+static void test_shared_filters(const fnn_target *target)
+{
+    for (int i = 0; i < problems(10); i++) {
+        fnn_conv d = plain(1 + below(3), 8 + below(3), 8 + below(30), 3, 8 + below(200), 1);
+        try_conv(target, d, 1 + (int)below(4));
+        try_pooled(target, d, 1 + (int)below(4));
+    }
+}
+
 static void test_special(const fnn_target *target)
 {
     for (int i = 0; i < problems(120); i++) try_conv(target, random_three_by_three(), 1 + (int)below(3));
@@ -320,7 +392,7 @@ static void test_threads(const fnn_target *target)
     depthwise.groups = 24;
     const fnn_conv large[] = {plain(64, 14, 6, 5, 16, 0), plain(40, 28, 1, 5, 6, 1), plain(1, 40, 16, 3, 32, 1),
                               plain(33, 8, 32, 1, 48, 0), plain(40, 9, 32, 3, 40, 1),
-                              plain(1, 40, 16, 3, 64, 1), grouped, depthwise};
+                              plain(1, 40, 16, 3, 64, 1), plain(1, 9, 64, 3, 130, 1), grouped, depthwise};
     for (int i = 0; i < COUNT(large); i++) {
         problem_conv q;
         set_up(&q, target, large[i]);
@@ -368,7 +440,8 @@ RANDOM_PROBLEM(conv)
 {
     fnn_conv d = below(100) ? random_conv(3, 6, 3) : below(3) == 0 ? random_three_by_three()
                : below(2) ? random_plane() : below(8) ? random_conv(3, 12, 20) : random_conv(20, 20, 9);
-    try_conv(target, d, 1 + (int)below(3));
+    if (below(4)) try_conv(target, d, 1 + (int)below(3));
+    else try_pooled(target, d, 1 + (int)below(3));
 }
 
 SUITE(conv)
@@ -379,6 +452,8 @@ SUITE(conv)
         test_random(targets[t]);
         test_common(targets[t]);
         test_special(targets[t]);
+        test_pooled(targets[t]);
+        test_shared_filters(targets[t]);
         test_threads(targets[t]);
         test_scratch(targets[t]);
     }

@@ -95,6 +95,7 @@ def compile_program(
         _fold.keep_norms(plan, lambda node: not (training and node.is_trained))
     else:
         _fold.fold_norms(plan, batch, memory.dtype)
+        _fold.fold_pools(plan)
         plan.open_windows()
     outside = graph.inputs + graph.outputs if mode == "predictor" else ()
     layout = plan.lay_out(batch, memory.dtype, outside)

@@ -1,4 +1,6 @@
-"""Batch normalization in prediction: an affine map, y = scale x + shift, by the running statistics.
+"""What prediction takes into the op before it: batch normalization and max pooling.
+
+Batch normalization in prediction is an affine map, y = scale x + shift, by the running statistics.
 
 Where a dense or conv op makes x for the normalization alone, the map is taken into that op's weight and bias, which a
 "fold" op makes anew for each batch: so the network's parameters stay its own, to be read and written at any time. That
@@ -6,6 +8,9 @@ costs a pass over the weight; where a batch of the output is smaller than that, 
 op applies the map, in place where nobody else reads x. Where gradients go back through prediction, or in training
 through a frozen layer, nothing is folded: a "running_norm" op knows the way. An activation after the normalization has
 been joined to it by now.
+
+Max pooling goes into the convolution that it alone reads, which then stores the largest values and never the larger map.
+Backward needs that map, to find where they came from.
 """
 
 import numpy as np
@@ -55,6 +60,40 @@ def fold_norms(plan, batch, dtype):
         if node.output is not None and not node.kind.startswith("feed"):
             makers[plan.root(node.output)] = len(nodes) - 1
     plan.nodes = nodes
+
+
+def fold_pools(plan):
+    """Takes max pooling into the convolutions of a prediction plan where those can do it as they store."""
+    readers = plan.readers()
+    shown = {plan.root(value) for value in plan.graph.outputs}
+    convs = {plan.root(node.output): node for node in plan.nodes if node.kind == "conv"}
+    joined: dict[OpRecord, OpRecord | None] = {}
+    for pool in plan.nodes:
+        source = plan.root(pool.inputs[0]) if pool.kind == "max_pool" else None
+        if source not in convs or len(readers[source]) != 1 or source in shown:
+            continue
+        both = _pooled(plan, convs[source], pool)
+        if both is not None:
+            joined[convs[source]], joined[pool] = both, None
+    plan.replace(joined)
+
+
+def _pooled(plan, conv, pool) -> OpRecord | None:
+    """The convolution that pools, too; None where windows overlap or are cut off, or where it cannot."""
+    outputs, kernel = conv.output.shape, pool.attrs["kernel"]
+    if pool.inputs[0].shape != outputs or kernel != pool.attrs["stride"] or any(pool.attrs["before"]):
+        return None
+    sizes = zip(outputs[:-1], pool.output.shape[:-1], kernel[1 - len(outputs) :], strict=True)
+    if any(windows * size > n for n, windows, size in sizes):
+        return None
+    attrs = {**conv.attrs, "pool": kernel, "unpooled": outputs}
+    if pool.attrs.get("rectify"):
+        if attrs.get("activation", "linear") not in ("linear", "relu"):
+            return None
+        attrs["activation"] = "relu"
+    if not plan.ops["conv"].pools(conv.inputs[0].shape, pool.output.shape, attrs):
+        return None
+    return conv.changed(output=pool.output, attrs=attrs)
 
 
 def keep_norms(plan, which):

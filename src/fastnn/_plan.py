@@ -101,9 +101,9 @@ class Plan:
                 joined[pool] = pool.changed(attrs={**pool.attrs, "rectify": True})
         for node in (node for node, replaced in joined.items() if replaced is None):
             self.same[self.root(node.output)] = node.inputs[0]
-        self._replace(joined)
+        self.replace(joined)
 
-    def _replace(self, joined):
+    def replace(self, joined):
         """Puts other ops in the place of some; None leaves one out."""
         self.nodes = [joined.get(node, node) for node in self.nodes if joined.get(node, node) is not None]
 
@@ -123,7 +123,7 @@ class Plan:
             output = Value(maker.output.shape, base=node.output)  # a Reshape may stand between the two
             joined[maker] = maker.changed(output=output, attrs={**maker.attrs, **node.attrs})
             joined[node] = None
-        self._replace(joined)
+        self.replace(joined)
 
     def open_windows(self):
         """Lets feeds leave the batch in the caller's array where all who read it can take it from there."""

@@ -163,11 +163,10 @@ def ops(net, mode):
 def test_pooling_takes_relu_in(options):
     """The outputs are those of relu followed by pooling, bit for bit; the gradients are the specification's."""
     net, twin = rectified(fnn.MaxPool2D(3, **options))
-    for mode in ("gradient", "predict"):
-        kinds, plan = ops(net, mode)
-        assert kinds == ["conv", "max_pool"]
-        attrs = {node.kind: node.attrs for node in plan.nodes}
-        assert attrs["max_pool"]["rectify"] and attrs["conv"].get("activation", "linear") == "linear"
+    kinds, plan = ops(net, "gradient")
+    assert kinds == ["conv", "max_pool"]
+    attrs = {node.kind: node.attrs for node in plan.nodes}
+    assert attrs["max_pool"]["rectify"] and attrs["conv"].get("activation", "linear") == "linear"
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((7, 5, 6, 3)), rng.standard_normal((7, 2))
     twin.set_weights(dict(zip(twin.get_weights(), net.get_weights().values(), strict=True)))
@@ -192,3 +191,74 @@ def test_other_activations_stay_before_pooling(activation):
     net = fnn.Network([fnn.Conv2D(2, 3, activation=activation), fnn.MaxPool2D(2)], input_shape=(6, 6, 1))
     _, plan = ops(net, "predict")
     assert not any("rectify" in node.attrs for node in plan.nodes)
+
+
+# ---- max pooling after a convolution, which takes it in where nothing goes back --------------------------------------
+
+
+def predicting(net):
+    """The ops of a prediction, from the convolution on, and the attributes of that."""
+    kinds, plan = ops(net, "predict")
+    return kinds, next(node.attrs for node in plan.nodes if node.kind == "conv")
+
+
+SHAPES = {
+    "direct": ((9, 13, 3), fnn.Conv2D(32, 3, padding="same", activation="relu"), fnn.MaxPool2D(2)),
+    "direct, stride": ((12, 11, 5), fnn.Conv2D(7, (3, 2), stride=2, activation="relu"), fnn.MaxPool2D((3, 2))),
+    "plane": ((28, 27, 1), fnn.Conv2D(4, 5, padding="same", activation="relu"), fnn.MaxPool2D((2, 3))),
+    "tiles": ((11, 10, 16), fnn.Conv2D(24, 3, padding="same", activation="relu"), fnn.MaxPool2D(2)),
+    "linear": ((8, 8, 3), fnn.Conv2D(6, 3), fnn.MaxPool2D(3)),
+    "pointwise": ((6, 6, 9), fnn.Conv2D(12, 1, activation="relu"), fnn.MaxPool2D(2)),
+    "sequence": ((300, 3), fnn.Conv1D(6, 4, padding="same", activation="relu"), fnn.MaxPool1D(4)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_convolution_takes_pooling_in(name, dtype):
+    """The outputs are those of a network in which a second reader of the map keeps pooling out of the convolution."""
+    shape, conv, windows = SHAPES[name]
+    x = fnn.Input(shape)
+    found = conv(x)
+    pooled = windows(found)
+    net = fnn.Network(inputs=x, outputs=pooled, dtype=dtype, seed=3)
+    twin = fnn.Network(inputs=x, outputs=[pooled, found], dtype=dtype, seed=3)
+    kinds, attrs = predicting(net)
+    assert kinds == ["conv"] and "pool" in attrs
+    assert "max_pool" in predicting(twin)[0]
+    for rows in (1, 5, 70):
+        X = np.random.default_rng(rows).standard_normal((rows, *shape)).astype(dtype)
+        got, expected = net.predict(X), twin.predict(X)[0]
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e2 * np.finfo(dtype).eps)
+        assert all(np.array_equal(got, net.predict(X, threads=threads)) for threads in (1, 2, 5))
+
+
+@pytest.mark.parametrize(
+    ("conv", "windows"),
+    [
+        (fnn.Conv2D(8, 3), fnn.MaxPool2D(3, stride=2)),
+        (fnn.Conv2D(8, 3), fnn.MaxPool2D(2, padding=1)),
+        (fnn.Conv2D(8, 4), fnn.MaxPool2D(2, padding="same")),
+        (fnn.Conv2D(8, 3, groups=2), fnn.MaxPool2D(2)),
+        (fnn.Conv2D(8, 3, dilation=2), fnn.MaxPool2D(2)),
+        (fnn.Conv2D(8, 3, activation="tanh"), fnn.MaxPool2D(2)),
+        (fnn.Conv2D(8, 3), fnn.AvgPool2D(2)),
+    ],
+)
+def test_pooling_stays_where_a_convolution_cannot(conv, windows):
+    net = fnn.Network([conv, windows], input_shape=(10, 10, 4), dtype="float64", seed=1)
+    assert "pool" not in predicting(net)[1]
+    X = np.random.default_rng(0).standard_normal((3, 10, 10, 4))
+    np.testing.assert_allclose(net.predict(X), reference_network.predict(net, X), rtol=1e-12, atol=1e-12)
+
+
+def test_pooling_goes_in_after_a_folded_normalization():
+    """Predictions stay those of the same layers one by one."""
+    layers = [fnn.Conv2D(8, 3, use_bias=False), fnn.BatchNorm(), fnn.Activation("relu"), fnn.MaxPool2D(2), fnn.Flatten()]
+    net = fnn.Network([*layers, fnn.Dense(2)], input_shape=(12, 12, 3), dtype="float64", seed=1)
+    rng = np.random.default_rng(0)
+    net.fit(rng.standard_normal((40, 12, 12, 3)), rng.integers(0, 2, 40).astype(float)[:, None].repeat(2, 1), verbose=0)
+    kinds, attrs = predicting(net)
+    assert kinds == ["conv"] and attrs["activation"] == "relu" and "pool" in attrs
+    X = rng.standard_normal((9, 12, 12, 3))
+    np.testing.assert_allclose(net.predict(X), reference_network.predict(net, X), rtol=1e-12, atol=1e-12)

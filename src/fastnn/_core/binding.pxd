@@ -46,6 +46,7 @@ cdef extern from "fastnn.h":
         int32_t activation
         int32_t adds_dx, adds_dw
         double alpha
+        int64_t pool_height, pool_width
 
     ctypedef struct fnn_row_norm:
         int64_t rows, cols

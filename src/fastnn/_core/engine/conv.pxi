@@ -21,12 +21,17 @@ cdef class Conv(Op):
         if self.has_bias:
             self.bias, self.dbias = b.params["bias"], b.grads["bias"]
         self.has_dx, self.feed = b.dx[0] is not None, b.feeds[0]
-        self.dims.window = window_of(b.x[0], b.y, b.attrs)
+        self.dims = conv_of(b.x[0].shape, b.y.shape, b.attrs)
         self.rows = self.dims.window.rows
-        self.dims.filters, self.dims.groups = self.weight.shape[1], b.attrs["groups"]
         self.dims.adds_dx, self.dims.adds_dw = b.adds[0], b.param_adds["weight"]
-        self.dims.activation = ACTIVATIONS[b.attrs.get("activation", "linear")][0]
-        self.dims.alpha = b.attrs.get("alpha", 0.0)
+
+    @staticmethod
+    def pools(x, y, attrs):
+        """Whether the max pooling in `attrs` is worth taking in; x, y: shapes of a sample."""
+        cdef fnn_conv dims = conv_of((1, *x), (1, *y), attrs)
+        cdef int32_t pays
+        K.conv_pools(&dims, &pays)
+        return pays != 0
 
     def set_scratch(self, int threads, int precision):
         cdef fnn_ctx cx
@@ -46,3 +51,15 @@ cdef class Conv(Op):
         K.conv_backward(&s.cx, &self.dims, &self.x[0, 0], &self.weight[0, 0], &self.y[0, 0], &self.dy[0, 0],
                         &self.dx[0, 0] if self.has_dx else NULL, &self.dweight[0, 0],
                         &self.dbias[0] if self.has_bias else NULL)
+
+
+cdef fnn_conv conv_of(tuple x, tuple y, attrs) except *:
+    """The dims of a convolution from x to y, shapes of a batch. Where max pooling of windows `pool` was taken in, y is what
+    that leaves, and `unpooled` is the shape of a sample before it."""
+    cdef fnn_conv d
+    d.window = window_of(x, (x[0], *attrs["unpooled"]) if "pool" in attrs else y, attrs)
+    d.filters, d.groups = y[len(y) - 1], attrs["groups"]
+    d.activation, d.alpha = ACTIVATIONS[attrs.get("activation", "linear")][0], attrs.get("alpha", 0.0)
+    d.adds_dx = d.adds_dw = 0
+    d.pool_height, d.pool_width = attrs.get("pool", (0, 0))
+    return d

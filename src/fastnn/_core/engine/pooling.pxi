@@ -7,7 +7,7 @@ cdef class Pool(Op):
 
     def __init__(self, b):
         self.x, self.y, self.dx, self.dy = matrix(b.x[0]), matrix(b.y), matrix(b.dx[0]), matrix(b.dy)
-        self.window = window_of(b.x[0], b.y, b.attrs)
+        self.window = window_of(b.x[0].shape, b.y.shape, b.attrs)
         self.has_dx, self.adds = b.dx[0] is not None, b.adds[0]
 
 

@@ -35,6 +35,7 @@ cdef extern from "precision.h":
         void (*gemm_nt)(const fnn_ctx *, const fnn_gemm *, const real *a, const real *b, const real *bias, real *c) noexcept nogil
         void (*gemm_tn)(const fnn_ctx *, const fnn_gemm *, const real *a, const real *b, const real *bias, real *c) noexcept nogil
         void (*conv_scratch)(const fnn_ctx *, const fnn_conv *, size_t *bytes) noexcept nogil
+        void (*conv_pools)(const fnn_conv *, int32_t *pays) noexcept nogil
         void (*conv_forward)(const fnn_ctx *, const fnn_conv *, const real *x, const real *w, const real *bias, real *y) noexcept nogil
         void (*conv_backward)(const fnn_ctx *, const fnn_conv *, const real *x, const real *w, const real *y, real *dy, real *dx, real *dw, real *dbias) noexcept nogil
         void (*max_pool_forward)(const fnn_ctx *, const fnn_window *, int32_t rectify, const real *x, real *y) noexcept nogil
