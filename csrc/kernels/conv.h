@@ -5,10 +5,11 @@
  * strip once, while its dz is near: dz = dy f'(y), the sums for dbias, dw += patches^T dz, and dz w^T, which is added
  * back to dx. A kernel of one position needs no patches, as x is what would be packed. Where every channel has a filter of
  * its own the products would be one column wide, and conv_depthwise.h is used instead; for 3 x 3 taps of many channels
- * conv_winograd.h; for a few filters over images of one channel, forward, conv_plane.h.
+ * conv_winograd.h. Forward, small patches are read where they lie (conv_direct.h), and a few filters go along the positions
+ * of images of one channel (conv_plane.h).
  *
- * Forward shares out strips, backward parts: stretches of images, each with sums of its own for dw and dbias, which are
- * added in order at the end. Strips and parts follow from the dims alone, never from the number of threads. */
+ * Forward shares out strips, or the blocks of those ways; backward parts: stretches of images, each with sums of its own
+ * for dw and dbias, which are added in order at the end. All follow from the dims alone, never from the number of threads. */
 #include <stdatomic.h>
 
 #include "conv_patch.h"

@@ -9,8 +9,8 @@ op applies the map, in place where nobody else reads x. Where gradients go back 
 through a frozen layer, nothing is folded: a "running_norm" op knows the way. An activation after the normalization has
 been joined to it by now.
 
-Max pooling goes into the convolution that it alone reads, which then stores the largest values and never the larger map.
-Backward needs that map, to find where they came from.
+Max pooling goes into the convolution that it alone reads, which then stores the largest values and never the larger
+map. Backward needs that map, to find where they came from.
 """
 
 import numpy as np

@@ -254,8 +254,9 @@ def test_pooling_stays_where_a_convolution_cannot(conv, windows):
 
 def test_pooling_goes_in_after_a_folded_normalization():
     """Predictions stay those of the same layers one by one."""
-    layers = [fnn.Conv2D(8, 3, use_bias=False), fnn.BatchNorm(), fnn.Activation("relu"), fnn.MaxPool2D(2), fnn.Flatten()]
-    net = fnn.Network([*layers, fnn.Dense(2)], input_shape=(12, 12, 3), dtype="float64", seed=1)
+    convolution = [fnn.Conv2D(8, 3, use_bias=False), fnn.BatchNorm(), fnn.Activation("relu"), fnn.MaxPool2D(2)]
+    layers = [*convolution, fnn.Flatten(), fnn.Dense(2)]
+    net = fnn.Network(layers, input_shape=(12, 12, 3), dtype="float64", seed=1)
     rng = np.random.default_rng(0)
     net.fit(rng.standard_normal((40, 12, 12, 3)), rng.integers(0, 2, 40).astype(float)[:, None].repeat(2, 1), verbose=0)
     kinds, attrs = predicting(net)
