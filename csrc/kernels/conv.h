@@ -368,8 +368,7 @@ static void FN(conv_pools)(const fnn_conv *d, int32_t *pays)
     const fnn_window *w = &d->window;
     fnn_conv plain = *d;
     plain.pool_height = plain.pool_width = 0;
-    const int winograd = FN(winograd_fits)(&plain);
-    const int way = winograd ? FN(winograd_fits)(d) : FN(plane_fits)(d) || FN(direct_fits)(d);
+    const int way = FN(winograd_fits)(&plain) ? FN(winograd_fits)(d) : FN(plane_fits)(d) || FN(direct_fits)(d);
     *pays = way && FN(direct_can)(d) && (d->activation == FNN_LINEAR || d->activation == FNN_RELU)
             && d->pool_height * FN(least)(w->out_width, DIRECT_POSITIONS + d->pool_width) * d->filters <= DIRECT_POOL;
 }

@@ -9,9 +9,11 @@
 
 #undef DIRECT_POSITIONS
 #undef DIRECT_PATCH
+#undef DIRECT_COLUMNS
 #undef DIRECT_POOL
 #define DIRECT_POSITIONS 256     /* outputs of a block, about: what it sees stays in L1 */
 #define DIRECT_PATCH GEMM_STEPS  /* elements of a patch, at most: beyond, a product cuts its steps */
+#define DIRECT_COLUMNS 6         /* outputs of a row, at least: fewer would make low tiles */
 #define DIRECT_POOL (32 << 10)   /* elements that pooling may wait for: 128 KB of L2 in float */
 
 /* Windows of max pooling, 1 x 1 where there is none, and the outputs of an image that they see. */
@@ -28,7 +30,8 @@ static int FN(direct_can)(const fnn_conv *d)
 static int FN(direct_fits)(const fnn_conv *d)
 {
     const fnn_window *w = &d->window;
-    return FN(direct_can)(d) && w->kernel_height * w->kernel_width * w->channels <= DIRECT_PATCH;
+    return FN(direct_can)(d) && w->out_width >= DIRECT_COLUMNS
+           && w->kernel_height * w->kernel_width * w->channels <= DIRECT_PATCH;
 }
 
 /* How the outputs of an image are cut into blocks. */

@@ -204,7 +204,7 @@ def predicting(net):
 
 SHAPES = {
     "direct": ((9, 13, 3), fnn.Conv2D(32, 3, padding="same", activation="relu"), fnn.MaxPool2D(2)),
-    "direct, stride": ((12, 11, 5), fnn.Conv2D(7, (3, 2), stride=2, activation="relu"), fnn.MaxPool2D((3, 2))),
+    "direct, stride": ((12, 13, 5), fnn.Conv2D(7, (3, 2), stride=2, activation="relu"), fnn.MaxPool2D((3, 2))),
     "plane": ((28, 27, 1), fnn.Conv2D(4, 5, padding="same", activation="relu"), fnn.MaxPool2D((2, 3))),
     "tiles": ((11, 10, 16), fnn.Conv2D(24, 3, padding="same", activation="relu"), fnn.MaxPool2D(2)),
     "linear": ((8, 8, 3), fnn.Conv2D(6, 3), fnn.MaxPool2D(3)),
@@ -242,6 +242,7 @@ def test_convolution_takes_pooling_in(name, dtype):
         (fnn.Conv2D(8, 3, groups=2), fnn.MaxPool2D(2)),
         (fnn.Conv2D(8, 3, dilation=2), fnn.MaxPool2D(2)),
         (fnn.Conv2D(8, 3, activation="tanh"), fnn.MaxPool2D(2)),
+        (fnn.Conv2D(8, 6), fnn.MaxPool2D(2)),
         (fnn.Conv2D(8, 3), fnn.AvgPool2D(2)),
     ],
 )
