@@ -48,7 +48,7 @@ typedef struct {
     real *places;              /* winograd's weights */
     double *bias_sums;         /* of each part */
     char *lanes;               /* the scratch of each lane: a FN(share), a strip, then what its products want */
-    size_t lane_size, strip_size;
+    size_t lane_size, strip_size, part_at; /* part_at: in a strip, the transformed weights of a part of the filters */
     int64_t lane_count;
     void (*body)(void *conv, int64_t item, char *scratch);
 } FN(conv);
@@ -124,7 +124,7 @@ static void FN(conv_plan)(FN(conv) *c, const fnn_ctx *cx, const fnn_conv *d)
     if (!FN(winograd_fits)(d)) return;
     FN(winograd) g = FN(winograd_forward)(d);
     c->winograd = FN(winograd_pays)(d, w->rows * FN(tiles_of)(&g));
-    c->shares = FN(winograd_parts)(d, w->rows * FN(tiles_of)(&g));
+    if (w->rows * FN(tiles_of)(&g) <= FN(winograd_most)(d)) c->shares = FN(parts_of)(d->filters, FN(part_filters)(d));
     c->block = FN(winograd_block)(d, w->rows * FN(tiles_of)(&g));
     size_t wanted = FN(winograd_room)(c, NULL, NULL);
     if (c->strip_size < wanted) c->strip_size = wanted;
@@ -153,6 +153,12 @@ static fnn_gemm FN(patch_product)(const FN(conv) *c, int64_t count)
                       .ldc = c->pointwise ? c->channels : c->size, .accumulate = c->pointwise && c->d->adds_dx};
 }
 
+/* Bytes of the transformed weights of a part of the filters; those of all take no more than those of all parts. */
+static size_t FN(part_places)(const FN(conv) *c)
+{
+    return FN(lines)(16 * FN(place_step)(c->channels, FN(part_filters)(c->d)), sizeof(real));
+}
+
 /* Divides the scratch up; returns its size, which never falls as the images get more. */
 static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
 {
@@ -169,7 +175,7 @@ static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
     }
     c->lane_size = sizeof(FN(share)) + c->strip_size + product;
     size_t turned = FN(lines)(c->filters * c->size, sizeof(real));
-    size_t places = winograd ? FN(lines)(16 * FN(place_step)(c->channels, c->filters), sizeof(real)) : 0;
+    size_t places = winograd ? (size_t)FN(filter_parts)(c->d) * FN(part_places)(c) : 0;
     size_t sums = FN(lines)(c->parts * c->filters * c->size, sizeof(real));
     size_t bias_sums = FN(lines)(c->parts * c->filters, sizeof(double)), lanes = (size_t)threads * c->lane_size;
     if (scratch) {
@@ -181,6 +187,25 @@ static size_t FN(conv_layout)(FN(conv) *c, char *scratch, int threads)
         c->lanes = scratch + turned + sums + bias_sums;
     }
     return places + turned + sums + bias_sums + lanes;
+}
+
+/* The same for forward: lanes lie where those of other layers do that are given the same scratch. A line that another
+ * core wrote last costs a hundred cycles: for an image of the CNN in benchmarks/ two threads took longer than one. */
+static void FN(forward_layout)(FN(conv) *c, const fnn_ctx *cx)
+{
+    int64_t lanes = cx->threads < 1 ? 1 : cx->threads;
+    char *scratch = cx->scratch;
+    size_t shared = 0;
+    FN(conv_layout)(c, scratch, cx->threads);
+    if (c->winograd && c->shares > 1) {
+        lanes = FN(least)(lanes, c->shares);
+        c->part_at = c->strip_size;
+        c->strip_size += FN(part_places)(c);
+    } else if (c->winograd) {
+        shared = FN(lines)(16 * FN(place_step)(c->channels, c->filters), sizeof(real));
+    }
+    c->lanes = scratch + shared;
+    c->lane_size = (cx->scratch_size - shared) / (size_t)lanes / 64 * 64;
 }
 
 static void FN(conv_scratch)(const fnn_ctx *cx, const fnn_conv *d, size_t *bytes)
@@ -272,13 +297,13 @@ static void FN(forward_strip)(void *arg, int64_t item, char *scratch)
     }
 }
 
-/* The places of the tiles [tile, tile + count) by the transformed weights of the filters that g wants. */
+/* The places of the tiles [tile, tile + count) by the transformed weights u of the filters that g wants. */
 static void FN(forward_places)(const FN(conv) *c, const FN(winograd) *g, int64_t tile, int64_t count,
-                               const FN(winograd_scratch) *room, char *scratch)
+                               const FN(winograd_scratch) *room, const real *u, char *scratch)
 {
     const fnn_ctx cx = FN(lane_context)(c, scratch);
     const int32_t activation = c->d->activation;
-    FN(multiply_places)(g, &cx, tile, count, room->in, c->places, c->bias, 0, activation == FNN_RELU, room->out, c->out);
+    FN(multiply_places)(g, &cx, tile, count, room->in, u, c->bias, 0, activation == FNN_RELU, room->out, c->out);
     if (activation != FNN_LINEAR && activation != FNN_RELU) FN(activate_tiles)(g, c->d, tile, count, c->out);
 }
 
@@ -291,15 +316,15 @@ static void FN(forward_tiles)(void *arg, int64_t item, char *scratch)
     g.zeros = room.zeros, g.unwanted = room.unwanted;
     const int64_t tile = item * c->block, count = FN(least)(c->block, g.rows * FN(tiles_of)(&g) - tile);
     FN(transform_input)(&g, tile, count, c->x, room.in);
-    FN(forward_places)(c, &g, tile, count, &room, scratch);
+    FN(forward_places)(c, &g, tile, count, &room, c->places, scratch);
 }
 
-/* G g G^T of the filters [from, end) for forward. */
-static FN(weights_job) FN(forward_weights)(const FN(conv) *c, int64_t from, int64_t end)
+/* G g G^T of the filters that g wants. */
+static FN(weights_job) FN(forward_weights)(const FN(conv) *c, const FN(winograd) *g, real *u)
 {
-    return (FN(weights_job)){.columns = end - from, .line = c->filters, .row_step = c->filters,
-                             .tap_step = c->channels * c->filters, .place_step = FN(place_step)(c->channels, c->filters),
-                             .w = c->w + from, .u = c->places + from};
+    return (FN(weights_job)){.columns = g->end - g->from, .line = g->line, .row_step = c->filters,
+                             .tap_step = c->channels * c->filters, .place_step = FN(place_step)(c->channels, g->line),
+                             .w = c->w + g->from, .u = u};
 }
 
 /* All tiles by a part of the filters. */
@@ -310,15 +335,17 @@ static void FN(forward_filters)(void *arg, int64_t item, char *scratch)
     FN(winograd_scratch) room;
     FN(winograd_room)(c, scratch, &room);
     FN(winograd) g = FN(winograd_forward)(c->d);
-    const int64_t tiles = g.rows * FN(tiles_of)(&g), whole = FN(parts_of)(c->filters, WINOGRAD_FILTERS);
+    const int64_t tiles = g.rows * FN(tiles_of)(&g);
+    real *u = (real *)(void *)(scratch + c->part_at);
     g.zeros = room.zeros, g.unwanted = room.unwanted;
-    g.from = whole * item / c->shares * WINOGRAD_FILTERS;
-    g.end = FN(least)(whole * (item + 1) / c->shares * WINOGRAD_FILTERS, c->filters);
+    g.line = FN(part_filters)(c->d);
+    g.from = item * g.line;
+    g.end = FN(least)(g.from + g.line, c->filters);
     if (!lane->begun) FN(transform_input)(&g, 0, tiles, c->x, room.in);
     lane->begun = 1;
-    FN(weights_job) job = FN(forward_weights)(c, g.from, g.end);
+    FN(weights_job) job = FN(forward_weights)(c, &g, u);
     FN(transform_weights)(&job, 0, c->channels, 0);
-    FN(forward_places)(c, &g, 0, tiles, &room, scratch);
+    FN(forward_places)(c, &g, 0, tiles, &room, u, scratch);
 }
 
 static void FN(winograd_forward_all)(FN(conv) *c, const fnn_ctx *cx)
@@ -328,7 +355,7 @@ static void FN(winograd_forward_all)(FN(conv) *c, const fnn_ctx *cx)
         FN(run_lanes)(c, cx, 1, c->shares, FN(forward_filters));
         return;
     }
-    FN(weights_job) job = FN(forward_weights)(c, 0, c->filters);
+    FN(weights_job) job = FN(forward_weights)(c, &g, c->places);
     FN(for_items)(cx, c->channels, 25 * c->filters, FN(transform_weights), &job);
     FN(run_lanes)(c, cx, 1, FN(parts_of)(g.rows * FN(tiles_of)(&g), c->block), FN(forward_tiles));
 }
@@ -350,7 +377,7 @@ static void FN(conv_forward)(const fnn_ctx *cx, const fnn_conv *d, const real *x
 {
     FN(conv) c;
     FN(conv_plan)(&c, cx, d);
-    FN(conv_layout)(&c, cx->scratch, cx->threads);
+    FN(forward_layout)(&c, cx);
     c.x = x, c.w = w, c.bias = bias, c.out = y;
     if (c.winograd) {
         FN(winograd_forward_all)(&c, cx);

@@ -39,6 +39,7 @@ typedef struct {
     int64_t top, left;
     int64_t tiles_y, tiles_x;
     int64_t from, end; /* the filters that are wanted */
+    int64_t line;      /* columns of the transformed weights, which begin with filter `from` */
     int pooled;        /* y is the largest output of each whole tile */
     const real *zeros; /* one pixel of them */
     real *unwanted;    /* where outputs beyond the image go: one pixel */
@@ -50,7 +51,8 @@ static FN(winograd) FN(winograd_forward)(const fnn_conv *d)
     return (FN(winograd)){.rows = w->rows, .height = w->height, .width = w->width, .channels = w->channels,
                           .out_height = w->out_height, .out_width = w->out_width, .filters = d->filters, .top = w->top,
                           .left = w->left, .tiles_y = FN(parts_of)(w->out_height, 2),
-                          .tiles_x = FN(parts_of)(w->out_width, 2), .end = d->filters, .pooled = d->pool_height > 0};
+                          .tiles_x = FN(parts_of)(w->out_width, 2), .end = d->filters, .line = d->filters,
+                          .pooled = d->pool_height > 0};
 }
 
 /* From dz to dx. */
@@ -60,7 +62,8 @@ static FN(winograd) FN(winograd_backward)(const fnn_conv *d)
     return (FN(winograd)){.rows = w->rows, .height = w->out_height, .width = w->out_width, .channels = d->filters,
                           .out_height = w->height, .out_width = w->width, .filters = w->channels, .top = 2 - w->top,
                           .left = 2 - w->left, .tiles_y = FN(parts_of)(w->height, 2),
-                          .tiles_x = FN(parts_of)(w->width, 2), .end = w->channels};
+                          .tiles_x = FN(parts_of)(w->width, 2), .end = w->channels,
+                          .line = w->channels};
 }
 
 ALWAYS_INLINE int64_t FN(tiles_of)(const FN(winograd) *g) { return g->tiles_y * g->tiles_x; }
@@ -95,14 +98,17 @@ static int64_t FN(winograd_block)(const fnn_conv *d, int64_t tiles)
     return FN(least)(FN(winograd_most)(d), FN(parts_of)(tiles, blocks < 1 ? 1 : blocks));
 }
 
-/* How many parts of the filters are shared out in place of tiles: a single image has few tiles for its weights. Each lane
- * then transforms the weights that it multiplies by, and all tiles; no other lane has to read those weights out of its
- * cache. Gains a third and more for an image of the CNN in benchmarks/ on two threads. */
-static int64_t FN(winograd_parts)(const fnn_conv *d, int64_t tiles)
+/* How many parts of the filters are shared out in place of tiles, where there are at most a block of these: a single image
+ * has few tiles for its weights. Each lane then transforms all tiles, and the weights that it multiplies by, which no other
+ * has to read out of its cache. */
+static int64_t FN(filter_parts)(const fnn_conv *d)
 {
-    if (tiles > FN(winograd_most)(d)) return 1;
     const int64_t parts = FN(least)(4, d->filters / WINOGRAD_FILTERS);
     return parts < 1 ? 1 : parts;
+}
+static int64_t FN(part_filters)(const fnn_conv *d)
+{
+    return FN(parts_of)(FN(parts_of)(d->filters, WINOGRAD_FILTERS), FN(filter_parts)(d)) * WINOGRAD_FILTERS;
 }
 
 /* Elements from one place to the next: not a multiple of a page, or all 16 would fall into the same lines of L1. */
@@ -326,7 +332,7 @@ static void FN(gather_weights)(int64_t count, const real *du, int64_t step, int 
 /* Of one place: outputs of `count` tiles, and the sums for its weights. */
 static fnn_gemm FN(place_product)(const FN(winograd) *g, int64_t count)
 {
-    return (fnn_gemm){.m = count, .n = g->end - g->from, .k = g->channels, .lda = g->channels, .ldb = g->filters,
+    return (fnn_gemm){.m = count, .n = g->end - g->from, .k = g->channels, .lda = g->channels, .ldb = g->line,
                       .ldc = g->filters};
 }
 static fnn_gemm FN(place_sums)(const FN(winograd) *g, int64_t count)
@@ -339,10 +345,10 @@ static fnn_gemm FN(place_sums)(const FN(winograd) *g, int64_t count)
 static void FN(multiply_places)(const FN(winograd) *g, const fnn_ctx *cx, int64_t tile, int64_t count, const real *in,
                                 const real *u, const real *bias, int adds, int relu, real *out, real *y)
 {
-    const int64_t weights = FN(place_step)(g->channels, g->filters);
+    const int64_t weights = FN(place_step)(g->channels, g->line);
     const fnn_gemm d = FN(place_product)(g, count);
     for (int64_t i = 0; i < 16; i++)
-        FN(gemm_nn)(cx, &d, in + i * FN(place_step)(count, g->channels), u + i * weights + g->from, NULL,
+        FN(gemm_nn)(cx, &d, in + i * FN(place_step)(count, g->channels), u + i * weights, NULL,
                     out + i * FN(place_step)(count, g->filters) + g->from);
     if (adds) FN(transform_output)(g, tile, count, out, bias, 1, 0, relu, y);
     else if (g->pooled) FN(transform_output)(g, tile, count, out, bias, 0, 1, relu, y);
