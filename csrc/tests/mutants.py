@@ -140,6 +140,19 @@ def listed_equivalents():
     return out
 
 
+def instance(target, bits):
+    """The source of every kernel body of a target, in one precision, for a compiler that is given csrc's folder."""
+    kind, ctype = ("FLT", "float") if bits == 32 else ("DBL", "double")
+    return (
+        "#include <float.h>\n#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"
+        '#include "cpu.h"\n#include "fastnn.h"\n#include "rng.h"\n#include "simd/vocabulary.h"\n'
+        f'#define TARGET {target}\n#define SIMD "../simd/{TARGETS[target][0]}"\n#define PRECISION f{bits}\n'
+        f"#define REAL_BITS {bits}\n#define real {ctype}\n"
+        f"#define REAL_MIN {kind}_MIN\n#define REAL_MAX {kind}_MAX\n"
+        '#include "targets/instance.h"\n'
+    )
+
+
 def children_seconds():
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
@@ -190,18 +203,10 @@ class Bench:
 
     def write_kernels(self, suite, bits):
         """The source of a target that has the kernels of a suite alone, in one precision."""
-        vectors, _ = TARGETS[self.target]
         table = ", ".join(f".{name} = FN({name})" for name in self.kernels_of(suite))
-        kind, ctype = ("FLT", "float") if bits == 32 else ("DBL", "double")
         source = self.root / "mutated.c"
         source.write_text(
-            "#include <float.h>\n#include <math.h>\n#include <stdint.h>\n#include <string.h>\n"
-            '#include "cpu.h"\n#include "fastnn.h"\n#include "rng.h"\n#include "simd/vocabulary.h"\n'
-            f'#define TARGET {self.target}\n#define SIMD "../simd/{vectors}"\n#define PRECISION f{bits}\n'
-            f"#define REAL_BITS {bits}\n#define real {ctype}\n"
-            f"#define REAL_MIN {kind}_MIN\n#define REAL_MAX {kind}_MAX\n"
-            '#include "targets/instance.h"\n'
-            f"static const fnn_kernels_f{bits} table = {{{table}}};\n"
+            instance(self.target, bits) + f"static const fnn_kernels_f{bits} table = {{{table}}};\n"
             "static int yes(void) { return 1; }\nextern const fnn_target mutated;\n"
             f'const fnn_target mutated = {{.name = "{self.target}", .supported = yes, .f{bits} = &table, '
             f".gemm_scratch_f{bits} = FN(gemm_scratch)}};\n"
