@@ -138,10 +138,14 @@ cdef class Program:
         """The most threads that a kernel may take; makes room for what they want as scratch."""
         if threads == self.step.cx.threads:
             return
-        cdef size_t size = max([op.set_scratch(threads, self.step.cx.precision) for op in self.forward.ops], default=0)
-        self.scratch = numpy.empty(size + 64, dtype=numpy.uint8)
-        cdef uint8_t[::1] scratch = self.scratch
+        cdef size_t size = 0, wanted
+        for op in self.forward.ops:
+            wanted = op.set_scratch(threads, self.step.cx.precision)
+            size = max(size, wanted)
+        room = numpy.empty(size + 64, dtype=numpy.uint8)
+        cdef uint8_t[::1] scratch = room
         cdef size_t address = <size_t>&scratch[0]
+        self.scratch = room  # not before all is there that can fail: the context points into the old one
         self.step.cx.scratch = <void *>((address + 63) // 64 * 64)
         self.step.cx.scratch_size = size
         self.step.cx.threads = threads
