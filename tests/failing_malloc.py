@@ -65,12 +65,19 @@ class Shortage:
         return self._at["live"].value
 
 
-def _numpy_forgot(error):
-    """Whether it is what NumPy's reductions raise where their iterator finds no memory: no exception was set."""
+def _others_forgot(error):
+    """Whether it is what NumPy or CPython raises where code of its own finds no memory.
+
+    NumPy's reductions and lookups of CPython (3.11: os.environ.get) end without an exception being set, which is a
+    SystemError; of a path whose __fspath__ CPython could not look up it says that it is none.
+    """
+    if isinstance(error, TypeError):
+        return str(error).endswith("os.PathLike object, not PosixPath")
     at = error.__traceback__
     while at.tb_next is not None:
         at = at.tb_next
-    return isinstance(error, SystemError) and "numpy" in Path(at.tb_frame.f_code.co_filename).parts
+    ours = Path(sys.modules["fastnn"].__file__).parent in Path(at.tb_frame.f_code.co_filename).parents
+    return isinstance(error, SystemError) and not ours
 
 
 def survey(function, check, *, numbers, onward, errors=(), repeats=4):
@@ -86,7 +93,7 @@ def survey(function, check, *, numbers, onward, errors=(), repeats=4):
         failures, error = shortage.call(function, n, onward)
         if not failures:
             return failed
-        if error is not None and not isinstance(error, (MemoryError, *errors)) and not _numpy_forgot(error):
+        if error is not None and not isinstance(error, (MemoryError, *errors)) and not _others_forgot(error):
             raise AssertionError(f"allocation {n} failing gives {error!r}, not MemoryError") from error
         hash_copied = "not able to copy ctx" in str(getattr(error, "__cause__", None))
         error = None  # and with it the frames of the call

@@ -38,10 +38,15 @@ def main(operation, first, step, onward):
     def predict():
         fnn.load(folder / "model").predict(X, threads=1)
 
+    def train_anew():
+        fnn.load(folder / "model").fit(X, y, epochs=2, batch_size=8, verbose=False, threads=1)
+
     operations = {
         "predict": lambda: net.predict(X),
         "predict anew": predict,
         "fit": train,
+        "fit anew": train_anew,
+        "evaluate": lambda: net.evaluate(X, y),
         "save": lambda: net.save(folder / "model"),
         "load": lambda: fnn.load(folder / "model"),
     }
@@ -57,7 +62,7 @@ def main(operation, first, step, onward):
 
     operations[operation]()  # imports and caches
     # A model file whose network cannot be built is one that asks for too much, as far as a reader can tell.
-    errors = (fnn.ModelFileError,) if operation in ("load", "predict anew") else ()
+    errors = (fnn.ModelFileError,) if operation in ("load", "predict anew", "fit anew") else ()
     repeats = 0 if os.environ.get("PYTHONMALLOC") == "malloc" else 4
     numbers = range(first, 10**9, step)
     failed = survey(operations[operation], check, numbers=numbers, onward=onward, errors=errors, repeats=repeats)
