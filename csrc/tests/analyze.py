@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What GCC's static analyzer says of csrc: `make -C csrc analyze`, about ten minutes of one core and 2 GB.
+"""What GCC's static analyzer says of csrc: `make -C csrc analyze`, a few minutes of one core and 2 GB.
 
 The analyzer follows paths into every call, once more for each way that leads there: a whole target, or a single
 family of kernels, is too much for it. So each file of kernels is a unit, in both precisions, in which the functions of
