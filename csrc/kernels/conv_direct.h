@@ -103,7 +103,7 @@ static void FN(pool_outputs)(const fnn_conv *d, int64_t width, const real *outpu
     const int64_t filters = d->filters, step = d->pool_width * filters;
     const FN(pool) window = {.y = {0, d->pool_height}, .x = {0, d->pool_width}};
     for (int64_t i = 0; i < width / d->pool_width; i++)
-        FN(max_of_window)(&window, width * filters, filters, v_set1(-(real)INFINITY), outputs + i * step, y + i * filters);
+        FN(max_of_window)(&window, width * filters, filters, 0, outputs + i * step, y + i * filters);
 }
 
 /* The activations that the tiles do not apply, on n finished outputs that are still near in the cache. */

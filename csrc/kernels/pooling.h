@@ -33,8 +33,8 @@ ALWAYS_INLINE real FN(inverse_count)(const FN(pool) *p)
 
 /* ---- forward: one output position ---------------------------------------------------------------------------- */
 
-/* b where it is larger or not a number, else a. */
-ALWAYS_INLINE vec FN(larger)(vec a, vec b) { return v_select(v_isnan(b), b, v_max(b, a)); }
+/* b where it is larger or not a number, else a: as they are, where v_max would make denormals 0. */
+ALWAYS_INLINE vec FN(larger)(vec a, vec b) { return v_select(m_or(v_lt(a, b), v_isnan(b)), b, a); }
 
 /* The largest value of a window in VL channels from x on, or those that m has. */
 ALWAYS_INLINE vec FN(window_max)(const FN(pool) *p, int64_t line, int64_t channels, const real *x, int edged, vmask m)
@@ -52,23 +52,25 @@ ALWAYS_INLINE vec FN(window_max)(const FN(pool) *p, int64_t line, int64_t channe
     return largest;
 }
 
-/* The same of all channels into y, but not below `least`. */
-ALWAYS_INLINE void FN(max_of_window)(const FN(pool) *p, int64_t line, int64_t channels, vec least, const real *x, real *y)
+/* The same of all channels into y; where it rectifies, not below 0. */
+ALWAYS_INLINE void FN(max_of_window)(const FN(pool) *p, int64_t line, int64_t channels, int rectify, const real *x, real *y)
 {
     int64_t j = 0;
-    for (; j + VL <= channels; j += VL)
-        v_store(y + j, v_max(least, FN(window_max)(p, line, channels, x + j, 0, mask_first(0))));
+    for (; j + VL <= channels; j += VL) {
+        vec largest = FN(window_max)(p, line, channels, x + j, 0, mask_first(0));
+        v_store(y + j, rectify ? v_max(v_zero(), largest) : largest);
+    }
     if (j == channels) return;
     const vmask m = mask_first(channels - j);
-    v_store_mask(y + j, m, v_max(least, FN(window_max)(p, line, channels, x + j, 1, m)));
+    vec largest = FN(window_max)(p, line, channels, x + j, 1, m);
+    v_store_mask(y + j, m, rectify ? v_max(v_zero(), largest) : largest);
 }
 
 ALWAYS_INLINE void FN(max_pool_place)(const FN(pooling) *job, const FN(pool) *p, const int adds)
 {
     (void)adds;
     const int64_t channels = job->w->channels;
-    const vec least = job->rectify ? v_zero() : v_set1(-(real)INFINITY);
-    FN(max_of_window)(p, job->w->width * channels, channels, least, job->x + p->corner, job->out + p->at);
+    FN(max_of_window)(p, job->w->width * channels, channels, job->rectify, job->x + p->corner, job->out + p->at);
 }
 
 /* Rows of a window are summed first, then their sums: the error of a large window grows with its side only. */

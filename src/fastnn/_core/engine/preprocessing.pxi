@@ -27,7 +27,9 @@ cdef class Standardize(Op):
         missing, self.dims.indicators = b.attrs["missing"], b.attrs["indicator"]
         features, repeat = self.mean.shape[0], repeat_of(b.y)
         most = 1 if self.dims.indicators else max(1, min(repeat, TABLE // features))
-        self.copies = max([k for k in range(1, most + 1) if repeat % k == 0])
+        self.copies = most
+        while repeat % self.copies:
+            self.copies -= 1
         self.repeat, self.dims.cols = repeat // self.copies, self.copies * features
         self.tables = numpy.empty(2 * self.dims.cols, dtype=PRECISION)
         self.fill = NULL
