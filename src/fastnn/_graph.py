@@ -38,9 +38,10 @@ class Value:
     @property
     def missing(self) -> frozenset[int]:
         """The features, of the last axis, that may be NaN; found when first asked for, which planning never does."""
-        if callable(self._missing):
-            self._missing = self._missing()
-        return self._missing
+        missing = self._missing  # read once: another thread may find it meanwhile
+        if callable(missing):
+            missing = self._missing = missing()
+        return missing
 
     @missing.setter
     def missing(self, find):

@@ -31,10 +31,9 @@ def _own(cls):
 
 
 def _registry() -> dict:
-    """{"layer.Dense": class} of every class of fastnn that is an object of a family."""
+    """{"layer.Dense": class} of every class of fastnn that is an object of a family, of those that are imported."""
     found = {}
     for base in FAMILIES:
-        base.import_all()
         waiting = [base]
         while waiting:
             cls = waiting.pop()
@@ -183,6 +182,10 @@ class Decoder:
         return {name: self.decode(value, f"{where}: {name!r:.80}", level + 1) for name, value in values.items()}
 
     def _class(self, name, where):
+        if not isinstance(name, str) or name not in self._known:
+            for base in FAMILIES:
+                base.import_all()
+            self._known = _registry()
         cls = self._known.get(name) if isinstance(name, str) else None
         if cls is None:
             raise ModelFileError(f"{where}: there is no {name!r:.80} in this version of fastnn")
