@@ -5,6 +5,7 @@ blocks fail: what CPython itself loses when a small object finds no memory canno
 """
 
 import os
+import pickle
 import sys
 import tempfile
 from pathlib import Path
@@ -13,6 +14,8 @@ import numpy as np
 from failing_malloc import survey
 
 import fastnn as fnn
+
+TRAINS = ("fit", "train_on_batch", "solver")
 
 
 def network():
@@ -41,7 +44,25 @@ def main(operation, first, step, onward):
     def train_anew():
         fnn.load(folder / "model").fit(X, y, epochs=2, batch_size=8, verbose=False, threads=1)
 
+    solved = fnn.Network([fnn.Dense(4, "tanh"), fnn.Dense(1)], optimizer=fnn.LBFGS(), seed=1)
+    solved.fit(X[:, 0, 0], X[:, 0, 1, :1], epochs=1, verbose=False)
+    weights, copied = net.get_weights(), pickle.dumps(net)
+    predictor, one = net.predictor(), X[0]
+
     operations = {
+        "predictor": lambda: predictor(one),
+        "a predictor": lambda: net.predictor()(one),
+        "train_on_batch": lambda: net.train_on_batch(X, y),
+        "loss_and_gradients": lambda: net.loss_and_gradients(X, y),
+        "lr_find": lambda: net.lr_find(X, y, steps=5),
+        "solver": lambda: solved.fit(X[:, 0, 0], X[:, 0, 1, :1], epochs=2, verbose=False),
+        "get_weights": net.get_weights,
+        "set_weights": lambda: net.set_weights(weights),
+        "activations": lambda: net.activations(X[:4]),
+        "input_gradient": lambda: net.input_gradient(X[:4]),
+        "jacobian": lambda: net.jacobian(X[:2]),
+        "summary": net.summary,
+        "pickle": lambda: pickle.loads(copied),
         "predict": lambda: net.predict(X),
         "predict anew": predict,
         "fit": train,
@@ -52,8 +73,9 @@ def main(operation, first, step, onward):
     }
 
     def check(n):
-        if operation == "fit":
-            assert np.isfinite(net.params).all(), f"allocation {n}: the parameters are not finite"
+        if operation in TRAINS:
+            trained = solved if operation == "solver" else net
+            assert np.isfinite(trained.params).all(), f"allocation {n}: the parameters are not finite"
         else:
             assert np.array_equal(net.params, start), f"allocation {n} changes the parameters"
             assert np.array_equal(net.predict(X), expected), f"allocation {n} changes predictions"
