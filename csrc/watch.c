@@ -44,14 +44,12 @@ int fnn_stopped(void)
 {
     fnn_watch *watch = here.watch;
     if (!watch) return 0;
-    if (here.lent || __atomic_load_n(&watch->stopped, __ATOMIC_RELAXED))
-        return __atomic_load_n(&watch->stopped, __ATOMIC_RELAXED);
-    double now = now_s();
-    if (now < watch->next) return 0;
+    int stopped = __atomic_load_n(&watch->stopped, __ATOMIC_RELAXED);
+    if (here.lent || stopped || now_s() < watch->next) return stopped;
     here.watch = NULL; /* what is asked may run kernels of its own */
-    int stop = watch->ask(watch->arg) != 0;
+    stopped = watch->ask(watch->arg) != 0;
     here.watch = watch;
     watch->next = now_s() + EVERY;
-    __atomic_store_n(&watch->stopped, stop, __ATOMIC_RELAXED);
-    return stop;
+    __atomic_store_n(&watch->stopped, stopped, __ATOMIC_RELAXED);
+    return stopped;
 }
