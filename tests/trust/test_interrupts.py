@@ -367,6 +367,19 @@ def test_interrupted_within_a_step(kind):
     assert bits(net) == bits(twin)
 
 
+def test_interrupted_after_a_short_last_batch():
+    """How long the next batch takes is not what the last one of an epoch took, of a single row."""
+    net, X, y, seconds = slow("dense")
+    X, y = (np.concatenate([array] * 4 + [array[:1]]) for array in (X, y))
+    net.fit(X, y, epochs=1, batch_size=len(X) - 1, verbose=0)
+    delays = []
+    while min(delays, default=LIMIT) >= LIMIT and len(delays) < 12:
+        net.fit(X, y, epochs=1, batch_size=len(X) - 1, verbose=0)
+        delay = struck_after(seconds / 6, lambda: net.fit(X, y, epochs=9, batch_size=len(X) - 1, verbose=0))
+        delays.append(delay)
+    assert min(delays) < LIMIT
+
+
 @pytest.mark.parametrize("optimizer", ["adam", fnn.SGD(0.01, momentum=0.9)], ids=["adam", "sgd"])
 def test_steps_that_could_be_stopped_have_the_same_bits(optimizer):
     """The first step of a program may be; in later ones, known to be quick, ops apply the optimizer's rule."""

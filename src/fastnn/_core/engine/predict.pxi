@@ -38,7 +38,7 @@ def run_side_by_side(list programs, int64_t batch, int64_t end, double budget):
     cdef int count = len(programs), i
     cdef double deadline = seconds() + budget
     cdef Program first = programs[0]
-    cdef bint watched = first.seconds > QUICK
+    cdef bint watched = first.row_seconds * min(first.batch_size, first.rows) > QUICK
     cdef Share *shares = <Share *>calloc(count, sizeof(Share))
     if shares is NULL:
         raise MemoryError
@@ -201,7 +201,7 @@ cdef class Predictor:
                 self.program.begin_watch()
                 self.program.forward.forward(s)
                 self.program.end_watch()
-                self.program.seconds = seconds() - before
+                self.program.row_seconds = (seconds() - before) / rows
         else:
             self.program.forward.forward(s)
         self.program.leave()

@@ -106,7 +106,7 @@ cdef class Program:
     cdef Accumulate gather
     cdef Step step
     cdef Watch watch
-    cdef double seconds                 # that the last batch took
+    cdef double row_seconds             # that a row of the last batch took
     cdef object keep, scratch
     cdef int64_t[::1] order
     cdef bint shuffles                  # whether `train` makes the order
@@ -131,7 +131,7 @@ cdef class Program:
         self.step.cx.precision = precision
         self.step.cx.exchanges = len(self.backward.ops) > 0
         self.check_finite = True
-        self.watch, self.seconds = Watch(), INFINITY
+        self.watch, self.row_seconds = Watch(), INFINITY
         self.set_threads(1)
 
     def set_threads(self, int threads):
@@ -216,9 +216,9 @@ cdef class Program:
         set_fp_mode(self.step.fp_mode)
 
     cdef inline void begin_watch(self) noexcept nogil:
-        # Between two batches the caller looks for signals; within one only where the last took long: in such a step no
-        # op applies the optimizer's rule, so that until its update begins it can be dropped.
-        self.step.watched = self.seconds > QUICK
+        # Between two batches the caller looks for signals; within one only where it will take long, as the rows of the last
+        # say: in such a step no op applies the optimizer's rule, so that until its update begins it can be dropped.
+        self.step.watched = self.row_seconds * self.step.rows > QUICK
         if self.step.watched:
             self.watch.begin()
 
@@ -303,7 +303,7 @@ cdef class Program:
                     break
                 batch += 1
                 before, now = now, seconds()
-                self.seconds = now - before
+                self.row_seconds = (now - before) / self.step.rows
                 if batch == batches:
                     if self.losses is not None:
                         self.losses[epoch], self.ends[epoch] = self.loss_sum / self.weight_sum, now
@@ -346,7 +346,7 @@ cdef class Program:
                 self.count()
                 batch += 1
                 before, now = now, seconds()
-                self.seconds = now - before
+                self.row_seconds = (now - before) / self.step.rows
                 if now > deadline:
                     break
             self.leave()
@@ -361,7 +361,7 @@ cdef class Program:
         self.take(batch)
         self.forward.forward(&self.step)
         self.leave()
-        self.seconds = seconds() - before
+        self.row_seconds = (seconds() - before) / self.step.rows
         if not self.step.failed:
             self.count()
         return not self.step.failed
@@ -373,6 +373,7 @@ cdef class Program:
         cdef bint good = True
         with nogil:
             while good and batch < end:
+                self.take(batch)
                 self.begin_watch()
                 good = self.run_batch(batch)
                 self.end_watch()
