@@ -10,7 +10,7 @@ import pytest
 
 import fastnn as fnn
 from fastnn._core import binding
-from fastnn._programs import thread_count
+from fastnn._threads import thread_count
 
 threadpoolctl = pytest.importorskip("threadpoolctl", "3.2", reason="threadpoolctl 3.2 or newer is not installed")
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")

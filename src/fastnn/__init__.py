@@ -10,13 +10,10 @@
 from typing import TYPE_CHECKING
 
 from . import initializers, layers, losses, optimizers, schedules
-from ._config_report import show_config
 from ._later import later
 from ._threadpoolctl import register_if_imported as _register_if_imported
 from ._threadpoolctl import register_threadpoolctl
-from .callbacks import Callback, LambdaCallback
 from .errors import FastnnError, ModelFileError, NonFiniteWarning, NotFittedError, ShapeError
-from .history import History
 from .layers import Activation, Dense, Input, Layer
 from .losses import Loss
 from .network import Network
@@ -24,12 +21,15 @@ from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop, Rprop
 
 if TYPE_CHECKING:
     from . import datasets, metrics
+    from ._config_report import show_config
     from .callbacks import (
         EMA,
         SWA,
+        Callback,
         CSVLogger,
         Diagnostics,
         EarlyStopping,
+        LambdaCallback,
         ModelCheckpoint,
         ReduceLROnPlateau,
         TensorBoard,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from .convert import from_keras, from_sklearn, from_torch
     from .displays import ConfusionMatrixDisplay, DecisionBoundaryDisplay, HistoryDisplay, WeightsDisplay
+    from .history import History
     from .layers import (
         GRU,
         LSTM,
@@ -92,13 +93,15 @@ __all__ = [
 
 _register_if_imported()
 
-# What a first fit and prediction of a dense network do not need.
+# What making a dense network and its predictions do not need.
 __getattr__, __dir__ = later(globals(), {
-    "": "datasets displays metrics sklearn solvers",
-    "callbacks": "EMA SWA CSVLogger Diagnostics EarlyStopping ModelCheckpoint ReduceLROnPlateau TensorBoard "
-    "TerminateOnNaN",
+    "": "callbacks datasets displays metrics sklearn solvers",
+    "_config_report": "show_config",
+    "callbacks": "EMA SWA CSVLogger Callback Diagnostics EarlyStopping LambdaCallback ModelCheckpoint "
+    "ReduceLROnPlateau TensorBoard TerminateOnNaN",
     "convert": "from_keras from_sklearn from_torch",
     "displays": "ConfusionMatrixDisplay DecisionBoundaryDisplay HistoryDisplay WeightsDisplay",
+    "history": "History",
     "layers": "GRU LSTM RNN Add Ascending AvgPool1D AvgPool2D BatchNorm Bidirectional Concat Conv1D Conv2D Dropout "
     "Embedding Flatten GlobalAvgPool1D GlobalAvgPool2D GlobalMaxPool1D GlobalMaxPool2D LayerNorm MaxPool1D MaxPool2D "
     "MultiHeadAttention OneHot PositionalEmbedding PythonLayer Reshape Residual RMSNorm Standardize TransformerBlock",

@@ -9,15 +9,16 @@ def show_config() -> dict[str, Any]:
     """Prints target, features, threads, precision and versions, and returns them as a dict."""
     import numpy as np
 
-    from . import __version__, _programs
+    from . import __version__
     from ._core import binding
+    from ._threads import thread_count
 
     config = {
         "fastnn": __version__,
         "target": binding.target_name(),
         "features": binding.target_features(),
         "targets": binding.targets(),
-        "threads": _programs.thread_count(None),
+        "threads": thread_count(None),
         "cpus": binding.cpu_count(),
         "caches": {f"L{level}": binding.cache_size(level) for level in (1, 2, 3)},
         "precision": {"highest": "float32", "high": "float32", "medium": "float32"},

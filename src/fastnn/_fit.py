@@ -7,8 +7,8 @@ raise KeyboardInterrupt then; the network keeps its last completed step.
 import time
 
 from . import _figures
-from ._loops import ArrayLoop, BatchLoop, SolverLoop, empty_outputs
-from ._problem import mean_loss
+from ._loops import ArrayLoop, BatchLoop, SolverLoop
+from ._predict import evaluate
 from ._progress import progress_of
 from .callbacks.base import CallbackList
 from .history import History
@@ -97,21 +97,3 @@ def _seconds(begin, ends):
     seconds[1:] = ends[1:] - ends[:-1]  # not in place: out of memory, NumPy would not say so there
     seconds[0] = time.perf_counter() - begin - (ends[-1] - ends[0])
     return seconds
-
-
-def evaluate(network, state, samples, threads) -> dict:
-    """Loss and metrics over all samples, without dropout."""
-    taken = state.take(
-        "evaluate", state.predict_batch(samples.n, samples.graph), graph=samples.graph, losses=network.losses,
-        targets=samples.kinds, weighted=bool(samples.weights), record=bool(network.metrics), threads=threads,
-    )  # fmt: skip
-    compiled = taken[1]
-    outputs = empty_outputs(state, samples.graph, samples.n) if network.metrics else []
-    try:
-        compiled.feed(samples.inputs, samples.targets, samples.weights)
-        compiled.record(outputs)
-        compiled.program.set_rows(samples.n, False)
-        loss = mean_loss(compiled.program)
-    finally:
-        state.give(taken)
-    return {"loss": loss, **_figures.measure(network.metrics, network.losses, samples, outputs)}

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import _figures, _prediction, _programs, _samples
+from . import _figures, _predict, _samples
 from ._problem import BLOCK, Residuals
+from ._threads import thread_count
 from ._vectors import ensure_room
 from .errors import unknown_name
 from .losses import MSE
@@ -76,7 +77,7 @@ def activations(network, X, layers):
         if path not in rows:
             raise unknown_name("layer", path, rows)
     wanted = [value for path in paths for value in rows[path]]
-    arrays = iter(_prediction.values(given.state, given.graph, given.inputs, wanted, given.dtype))
+    arrays = iter(_predict.values(given.state, given.graph, given.inputs, wanted, given.dtype))
     cut = {path: [given.inputs.cut(next(arrays), value, given.graph) for value in rows[path]] for path in paths}
     return {path: found[0] if len(found) == 1 else found for path, found in cut.items()}
 
@@ -111,7 +112,7 @@ def _chosen(given, output):
             return np.zeros(given.n, np.int64)
         if len(outputs) > 1:
             raise ValueError(f"output: the network has {len(outputs)} outputs; say which of their {size} elements")
-        (found,) = _prediction.values(given.state, given.graph, given.inputs, outputs, given.dtype)
+        (found,) = _predict.values(given.state, given.graph, given.inputs, outputs, given.dtype)
         return found.reshape(given.n, -1).argmax(axis=1)
     array = np.asarray(output)
     if array.dtype.kind not in "iu" or array.shape not in ((), (given.n,)):
@@ -129,7 +130,7 @@ def _loss_gradient(network, X, y):
     given.use(samples.graph)
     taken = state.take(
         "vjp", 1, graph=samples.graph, losses=losses, targets=samples.kinds, weighted=bool(samples.weights),
-        toward=given.toward, threads=_programs.thread_count(None),
+        toward=given.toward, threads=thread_count(None),
     )  # fmt: skip
     try:
         taken[1].feed(samples.inputs, samples.targets, samples.weights)
@@ -147,7 +148,7 @@ class _Pullback:
             "vjp", given.state.predict_batch(given.n, given.graph), graph=given.graph, toward=given.toward,
             losses=[None if array is None else _Cotangents() for array in cotangents],
             targets=tuple(("real", value.shape) for value in given.graph.outputs),
-            threads=_programs.thread_count(None),
+            threads=thread_count(None),
         )  # fmt: skip
         self.taken[1].feed(given.inputs.fed(given.dtype), [array for array in cotangents if array is not None])
 

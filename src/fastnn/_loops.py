@@ -10,17 +10,13 @@ import warnings
 
 import numpy as np
 
-from ._problem import CHUNK, Problem, check_solver
+from ._predict import CHUNK, empty_outputs
+from ._problem import Problem, check_solver
 from ._samples import Samples
 from .errors import NonFiniteWarning
 from .schedules import Schedule
 
 MOST_RATES = 1_000_000  # of a schedule that are worked out at once
-
-
-def empty_outputs(state, graph, n):
-    """Arrays for all outputs of n samples."""
-    return [np.empty((n, *value.shape), dtype=state.memory.dtype) for value in graph.outputs]
 
 
 class Loop:

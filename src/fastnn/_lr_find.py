@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _programs
 from ._data import positive, positive_int
+from ._threads import thread_count
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -66,7 +66,7 @@ def search(network, state, samples, rates, batch, diverges) -> RateSearch:
     window, before = max(1, len(rates) // WINDOW), _Before(state)
     taken = state.take(
         "train", batch, graph=samples.graph, losses=network.losses, targets=samples.kinds,
-        weighted=bool(samples.weights), optimizer=network.optimizer, threads=_programs.thread_count(None),
+        weighted=bool(samples.weights), optimizer=network.optimizer, threads=thread_count(None),
     )  # fmt: skip
     try:
         taken[1].feed(samples.inputs, samples.targets, samples.weights)

@@ -1,107 +1,127 @@
-"""`predict` for any number of samples, batch by batch on as many threads as pay."""
+"""How a network is used once it is trained: the methods of Network that predict. The work is done elsewhere."""
 
-import numpy as np
+from __future__ import annotations
 
-from . import _programs, _samples
+from typing import TYPE_CHECKING, Any
+
 from ._data import positive_int
-from ._loops import empty_outputs
-from ._problem import CHUNK
-from ._reading import strict_columns
+from ._figures import check
+from ._predict import evaluate, predict
+from ._threads import thread_count
 
-PREDICTOR_ROWS = 16  # up to here the next call goes the short way, through the engine's Predictor
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
+    from numpy.typing import ArrayLike
 
-def predict(network, X, batch_size, out, threads):
-    """The outputs of a network, into `out` or new arrays."""
-    state, where = network._built(), network._where()
-    inputs = _samples.read_inputs(X, state.graph.inputs, network.dtype, where, checked_later=True)
-    graph, n = _samples.graph_of(inputs, state, where), inputs.n
-    if batch_size is None:
-        # Batches run side by side, each on one thread: samples that fill a product by themselves need few beside them.
-        # 64 images through LeNet-5 take 0.93 of the time, 32 sequences through transformers 0.96.
-        least = max(4, 32 // graph.rows)
-        batch = state.predict_batch(n, graph, least)
-    else:
-        batch = min(positive_int(batch_size, "batch_size"), n)
-    outputs = empty_outputs(state, graph, n) if out is None else _checked(out, graph, n, network.dtype)
-    try:
-        run(state, graph, inputs.fed(network.dtype), outputs, batch, _programs.thread_count(threads))
-    except FloatingPointError:  # from a program that met NaN or infinity: say where, as any check would
-        _samples.read_inputs(X, state.graph.inputs, network.dtype, where)
-        raise
-    if network._predictor is None and n <= PREDICTOR_ROWS:
-        network._predictor = engine_predictor(state, PREDICTOR_ROWS)
-    if inputs.lengths and out is None:
-        outputs = [inputs.cut(output, value, graph) for output, value in zip(outputs, graph.outputs, strict=True)]
-    return outputs[0] if len(outputs) == 1 else outputs
+    from ._stream import Stream
 
 
-def _checked(out, graph, n, dtype):
-    """The arrays of the caller that outputs go to."""
-    outs = _samples.several(out, len(graph.outputs), "out")
-    for array, value in zip(outs, graph.outputs, strict=True):
-        need = f"{dtype} {(n, *value.shape)}"
-        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != (n, *value.shape):
-            got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-            raise ValueError(f"out: expected an array {need}, got {got}")
-        if not (array.flags.c_contiguous and array.flags.writeable):
-            raise ValueError("out: expected a writable C-contiguous array")
-    return outs
+class Prediction:
+    """The methods of Network that predict, and what of Network they take."""
 
+    _predictor: Any
+    losses: Any
+    metrics: Any
+    _built: Callable[..., Any]
+    _samples: Callable[..., Any]
 
-def values(state, graph, inputs, wanted, dtype):
-    """Any values of a graph for checked inputs, as a prediction has them: an array (n, ...) for each of `wanted`.
+    def predict(
+        self,
+        X: ArrayLike,
+        *,
+        batch_size: int | None = None,
+        out: Any = None,
+        threads: int | None = None,
+        return_std: bool = False,
+        samples: int | None = None,
+        seed: int | None = None,
+    ) -> Any:
+        """The outputs for X, (n, ...); a list of arrays for several outputs. Dropout is absent, but for `samples`.
 
-    Ids are int32, everything else is of the network's dtype.
-    """
-    n, fed = inputs.n, inputs.fed(dtype)
-    found = {
-        value: fed[graph.inputs.index(value.root)].reshape(n, *value.shape)
-        for value in wanted
-        if value.root.kind == "ids"  # which no op makes
-    }
-    recorded = tuple(dict.fromkeys(value for value in wanted if value not in found))
-    if recorded:
-        arrays = [np.empty((n, *value.shape), dtype) for value in recorded]
-        batch, threads = state.predict_batch(n, graph), _programs.thread_count(None)
-        run(state, graph, fed, arrays, batch, threads, recorded)
-        found.update(zip(recorded, arrays, strict=True))
-    return [found[value] for value in wanted]
+        Args:
+            X: samples; for one sample of k features an array (1, k).
+            batch_size: samples at a time; the default keeps the activations in cache.
+            out: an array (or list) of the result's shape and the network's dtype to write to.
+            threads: the most threads to use; the result does not depend on it.
+            return_std: True: a pair (mean, std), each (n, k). With the loss "gaussian_nll" the deviation that the
+                network predicts; with `samples` that of the samples; with both the root of the sum of the mean variance
+                and the variance of the means, v = mean(v_t) + var(m_t) (Kendall and Gal 2017).
+            samples: predictions to draw with the network's dropout in place (Monte Carlo dropout, Gal and Ghahramani
+                2016), 2 or more for a deviation; the result is their mean, of "gaussian_nll" that of the means.
+                batch_size is then rounded up to a multiple of 64.
+            seed: of the masks; the default is the network's own, so that a call repeats itself. A mask depends on the
+                seed, the sample, the row and the layer alone.
 
+        Raises:
+            NotFittedError: the network has no parameters yet.
+            ShapeError, ValueError, TypeError: X or out is not as needed; return_std for a network without a variance;
+                samples for one without Dropout.
 
-def run(state, graph, inputs, outputs, batch, threads, recorded=False, draw=None):
-    """Predicts into `outputs`, arrays for the values in `recorded`, or for the graph's own outputs.
+        >>> import fastnn as fnn
+        >>> layers = [fnn.Dense(16, "relu"), fnn.Dropout(0.2), fnn.Dense(2)]
+        >>> net = fnn.Network(layers, loss="gaussian_nll", input_shape=1, seed=0)
+        >>> net.predict([[0.5]]).shape  # the mean and the logarithm of the variance
+        (1, 2)
+        >>> mean, noise = net.predict([[0.5]], return_std=True)
+        >>> mean, total = net.predict([[0.5]], return_std=True, samples=100)
+        >>> bool(total > 0)
+        True
+        """
+        if return_std or samples is not None or seed is not None:
+            from . import _uncertainty
 
-    With `draw`, (seed, number), by a random sample of the network.
-    """
-    n = len(inputs[0])
-    batches = -(-n // batch)
-    workers = state.workers(n, graph, batches, threads)
-    mode, threads = "predict" if draw is None else "sample", threads if workers == 1 else 1
-    taken = [state.take(mode, batch, graph=graph, record=recorded, threads=threads) for _ in range(workers)]
-    try:
-        for _, compiled in taken:
-            compiled.feed(inputs)
-            compiled.record(outputs)
-            compiled.program.set_rows(n, False)
-            if draw is not None:
-                compiled.program.set_draw(*draw)
-        programs, done = [compiled.program for _, compiled in taken], 0
-        while done < batches:
-            done = state.memory.engine.run_side_by_side(programs, done, batches, CHUNK)
-    finally:
-        for one in taken:
-            state.give(one)
+            return _uncertainty.predict(self, X, batch_size, out, threads, return_std, samples, seed)
+        if self._predictor is not None and batch_size is None and threads is None:
+            result = self._predictor.attempt(X, out)
+            if result is not None:
+                return result
+        return predict(self, X, batch_size, out, threads)
 
+    def predictor(self) -> Callable[..., Any]:
+        """A callable for the lowest latency: `p(x)` or `p(x, out=...)` is `predict` for one sample at a time.
 
-def engine_predictor(state, rows):
-    """The engine's own callable for up to `rows` samples; None where it cannot make all checks."""
-    graph = state.graph
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1 or strict_columns(graph):
-        return None
-    compiled = state.take("predictor", rows)[1]
-    (given,), (result,) = graph.inputs, graph.outputs
-    return state.memory.engine.Predictor(
-        compiled.program, compiled.array(given), compiled.array(result), given.limit or 0,
-        graph.work * rows > _programs.RELEASE_WORK, _programs.default_thread_count(), 1, given.missing,
-    )  # fmt: skip
+        It has buffers of its own over the network's live parameters, so further training shows in it. x is (1, ...) or
+        one sample (...); the result has the same form. Not for use by several threads at once; make one for each.
+
+        >>> import fastnn as fnn
+        >>> net = fnn.Network([fnn.Dense(3)], input_shape=2, seed=0)
+        >>> net.predictor()([0.5, 0.25]).shape
+        (3,)
+        """
+        from ._predictor import predictor
+
+        self._built()
+        return predictor(self)
+
+    def stream(self, rows: int = 1, length: int | None = None) -> Stream:
+        """The network taking one time step after another: recurrent layers and attention remember the steps before.
+
+        Args:
+            rows: sequences that go on side by side.
+            length: the most steps, where attention keeps keys and values of all steps, or a layer has learned
+                positions; the default is the length the network was built for.
+
+        Returns:
+            A Stream: `step(x_t)`, `reset()`, `position`. It works on the live parameters, for one thread at a time.
+
+        Raises:
+            ShapeError: a layer needs the whole sequence at once (Flatten, pooling over time, Bidirectional, attention
+                that is not causal).
+
+        >>> import fastnn as fnn
+        >>> net = fnn.Network([fnn.Dense(2)], input_shape=(5, 3), seed=0)
+        >>> stream = net.stream()
+        >>> stream.step([0.5, 0.25, 1.0]).shape
+        (2,)
+        """
+        from ._stream import Stream
+
+        return Stream(self, positive_int(rows, "rows"), None if length is None else positive_int(length, "length"))
+
+    def evaluate(self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> dict[str, Any]:
+        """{"loss": ..., metric: ...} on these samples, without dropout, penalties included."""
+        state = self._built()
+        samples = self._samples(state, X, y, sample_weight)
+        check(self.metrics, self.losses, samples)
+        return evaluate(self, state, samples, thread_count(None))

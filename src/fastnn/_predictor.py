@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _samples
-from ._prediction import engine_predictor
+from ._predict import engine_predictor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

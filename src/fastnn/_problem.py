@@ -6,9 +6,9 @@ Programs for the loss, its gradient and the residuals are borrowed when they are
 
 import numpy as np
 
+from ._predict import CHUNK, mean_loss
 from .losses import MSE
 
-CHUNK = 0.05  # seconds between two looks at signals
 BLOCK = 1 << 18  # elements of the Jacobian that are held at once
 
 
@@ -31,15 +31,6 @@ def check_solver(optimizer, losses, state):
                     f"{name} needs a loss that is the same at every call: take out {op.where}, or freeze it"
                 )
     optimizer.check(losses, [param for param, factor in params if factor])
-
-
-def mean_loss(program) -> float:
-    """Mean loss over all samples that a program is fed with, penalties included."""
-    program.reset()
-    batch, end = 0, program.batches
-    while batch < end:
-        batch = program.evaluate(batch, CHUNK)
-    return program.loss_sum / program.weight_sum
 
 
 class Problem:

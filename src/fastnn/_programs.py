@@ -4,11 +4,7 @@ Threads that predict at the same time each get a program of their own over the s
 arrays that users pass, nor of epochs.
 """
 
-import os
-
 from . import _adapt, _compile
-from ._core import binding
-from ._data import positive_int
 from ._graph import Value
 from ._locks import brief
 from ._rule import Rule
@@ -17,7 +13,6 @@ from .layers.base import Layer
 
 KEPT = 16  # programs that wait for another call; more come only from many threads or many batch sizes
 PREDICT_BYTES = 256 * 1024  # of activations in a prediction batch: they stay in the second-level cache
-MOST_THREADS = 1024
 RELEASE_WORK = 100_000  # multiply-adds, a few microseconds: below, giving up the GIL costs more than it gives others
 PARALLEL_WORK = 1_000_000  # multiply-adds that are worth another thread: about 20 us, several times the pool's wake-up
 
@@ -142,20 +137,3 @@ class State:
     def workers(self, n, graph, batches, threads):
         """Programs that are worth running side by side for n rows."""
         return max(1, min(threads, batches, graph.work * n // PARALLEL_WORK))
-
-
-def thread_count(threads) -> int:
-    """The most threads a call may take: its own argument, the process's limit (threadpoolctl), or the default."""
-    if threads is not None:
-        return min(positive_int(threads, "threads"), MOST_THREADS)
-    return binding.thread_limit() or default_thread_count()
-
-
-def default_thread_count() -> int:
-    """What holds where nobody says: FASTNN_NUM_THREADS, or the CPUs that the process may use."""
-    wanted = os.environ.get("FASTNN_NUM_THREADS", "")
-    if not wanted:
-        return binding.cpu_count()
-    if not wanted.isascii() or not wanted.isdigit() or int(wanted) < 1:
-        raise ValueError(f"FASTNN_NUM_THREADS must be a positive integer, got {wanted!r}")
-    return min(int(wanted), MOST_THREADS)

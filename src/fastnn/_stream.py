@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import _data, _programs, _reading
+from ._threads import default_thread_count
 from .errors import ShapeError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Stream:
         x, y = compiled.array(graph.inputs[0])[:, 0], compiled.array(graph.outputs[0])
         self._run = state.memory.engine.Predictor(
             compiled.program, x, y[:, 0] if graph.outputs[0].timed else y, given.limit or 0,
-            graph.work * rows > _programs.RELEASE_WORK, _programs.default_thread_count(), rows,
+            graph.work * rows > _programs.RELEASE_WORK, default_thread_count(), rows,
             graph.inputs[0].missing,
         )  # fmt: skip
         self._dtype = network.dtype

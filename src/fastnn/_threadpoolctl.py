@@ -8,7 +8,7 @@ it does not pay for it.
 import sys
 
 from ._core import binding
-from ._programs import MOST_THREADS, default_thread_count, thread_count
+from ._threads import MOST_THREADS, default_thread_count, thread_count
 
 _registered_with = None  # the module, once it knows fastnn
 

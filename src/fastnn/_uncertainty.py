@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _prediction, _programs, _samples
+from . import _predict, _samples
 from ._data import boolean, non_negative_int, positive_int
-from ._loops import empty_outputs
+from ._predict import empty_outputs
+from ._threads import thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +63,7 @@ def predict(
                 "fnn.Dropout between its layers, or leave samples out"
             )
         seed = network._seed if seed is None else non_negative_int(seed, "seed")
-        pairs = _draw(network, state, losses, X, batch_size, _programs.thread_count(threads), samples, seed, view)
+        pairs = _draw(network, state, losses, X, batch_size, thread_count(threads), samples, seed, view)
     means = [mean for mean, _ in pairs]
     if not return_std:
         return means if len(means) > 1 else means[0]
@@ -128,7 +129,7 @@ def _draw(network, state, losses, X, batch_size, threads, samples, seed, view):
         count = min(at_once, samples - first)
         outputs = empty_outputs(state, graph, count * n)
         fed = [array[: count * n] for array in arrays]
-        _prediction.run(state, graph, fed, outputs, rows, threads, draw=(seed, first))
+        _predict.run(state, graph, fed, outputs, rows, threads, draw=(seed, first))
         for one, *found in zip(moments, outputs, view(outputs), strict=True):
             one.add(*(values.reshape(count, n, *values.shape[1:]) for values in found))
     pairs = [one.result(network.dtype) for one in moments]

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from . import _adapt, _figures, _fit, _metadata, _prediction, _programs, _samples
-from ._batches import Batches
+from . import _adapt, _figures, _metadata, _programs, _samples
 from ._compile import PRECISIONS
 from ._core.binding import Exclusive
-from ._data import boolean, fraction, non_negative_int, positive, positive_int, sample_shape, weight
+from ._data import boolean, fraction, non_negative_int, positive, positive_int, sample_shape
 from ._graph import Unlearned, Value
 from ._inspection import Inspection
+from ._prediction import Prediction
 from ._structure import Structure
-from ._summary import summary_table
 from ._threadpoolctl import register_if_imported
+from ._threads import thread_count
+from ._weights import Weights
 from .errors import NotFittedError, ShapeError, unknown_name
 from .losses import Loss
 from .optimizers import Optimizer
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
     from ._lr_find import RateSearch
-    from ._stream import Stream
     from ._typing import CallbacksLike, LossLike, MetricLike, OptimizerLike, Reals, Shape
     from .history import History
     from .layers.base import Input, Layer, Node
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 DTYPES = {"float32": np.dtype("float32"), "float64": np.dtype("float64")}
 
 
-class Network(Inspection):
+class Network(Prediction, Weights, Inspection):
     """A neural network: layers, a loss, an optimizer.
 
     Args:
@@ -323,7 +323,7 @@ class Network(Inspection):
         """
         epochs, batch_size = positive_int(epochs, "epochs"), positive_int(batch_size, "batch_size")
         accumulate = positive_int(accumulate, "accumulate")
-        threads = _programs.thread_count(threads)
+        threads = thread_count(threads)
         share = fraction(validation_split, "validation_split")
         shuffle = boolean(shuffle, "shuffle")
         with self._exclusively():
@@ -331,6 +331,8 @@ class Network(Inspection):
                 if share or sample_weight is not None or class_weight is not None or accumulate > 1:
                     raise ValueError("X without y, batches one by one, goes without validation_split, sample_weight, "
                                      "class_weight and accumulate")  # fmt: skip
+                from ._batches import Batches
+
                 batches = Batches(X, epochs)
                 state = self._drafted(batches.first[0])
                 batches.read = lambda *batch: self._samples(state, *batch)
@@ -349,7 +351,9 @@ class Network(Inspection):
             elif share:
                 samples, validation = samples.split(share)
             _figures.check(self.metrics, self._losses_of(state), samples, validation)
-            trainer = _fit.Trainer(
+            from ._fit import Trainer  # a process that only predicts does not need it
+
+            trainer = Trainer(
                 self, state, samples, validation, batches=batches, epochs=epochs, batch_size=batch_size,
                 accumulate=accumulate, shuffle=shuffle, callbacks=callbacks, verbose=verbose, threads=threads,
             )  # fmt: skip
@@ -489,7 +493,7 @@ class Network(Inspection):
         """A program for one batch of all the samples, fed with them."""
         taken = self._state.take(
             mode, samples.n, graph=samples.graph, losses=self.losses, targets=samples.kinds,
-            weighted=bool(samples.weights), optimizer=optimizer, threads=_programs.thread_count(None),
+            weighted=bool(samples.weights), optimizer=optimizer, threads=thread_count(None),
         )  # fmt: skip
         taken[1].feed(samples.inputs, samples.targets, samples.weights)
         taken[1].program.set_rows(samples.n, False)
@@ -503,164 +507,6 @@ class Network(Inspection):
     def _paused(self):
         """No step meanwhile: nothing trains, or the caller is a callback of the training, which waits for it."""
         return nullcontext() if self._training.is_mine else self._training
-
-    # ---- use ---------------------------------------------------------------------------------------------------------
-
-    def predict(
-        self,
-        X: ArrayLike,
-        *,
-        batch_size: int | None = None,
-        out: Any = None,
-        threads: int | None = None,
-        return_std: bool = False,
-        samples: int | None = None,
-        seed: int | None = None,
-    ) -> Any:
-        """The outputs for X, (n, ...); a list of arrays for several outputs. Dropout is absent, but for `samples`.
-
-        Args:
-            X: samples; for one sample of k features an array (1, k).
-            batch_size: samples at a time; the default keeps the activations in cache.
-            out: an array (or list) of the result's shape and the network's dtype to write to.
-            threads: the most threads to use; the result does not depend on it.
-            return_std: True: a pair (mean, std), each (n, k). With the loss "gaussian_nll" the deviation that the
-                network predicts; with `samples` that of the samples; with both the root of the sum of the mean variance
-                and the variance of the means, v = mean(v_t) + var(m_t) (Kendall and Gal 2017).
-            samples: predictions to draw with the network's dropout in place (Monte Carlo dropout, Gal and Ghahramani
-                2016), 2 or more for a deviation; the result is their mean, of "gaussian_nll" that of the means.
-                batch_size is then rounded up to a multiple of 64.
-            seed: of the masks; the default is the network's own, so that a call repeats itself. A mask depends on the
-                seed, the sample, the row and the layer alone.
-
-        Raises:
-            NotFittedError: the network has no parameters yet.
-            ShapeError, ValueError, TypeError: X or out is not as needed; return_std for a network without a variance;
-                samples for one without Dropout.
-
-        >>> import fastnn as fnn
-        >>> layers = [fnn.Dense(16, "relu"), fnn.Dropout(0.2), fnn.Dense(2)]
-        >>> net = fnn.Network(layers, loss="gaussian_nll", input_shape=1, seed=0)
-        >>> net.predict([[0.5]]).shape  # the mean and the logarithm of the variance
-        (1, 2)
-        >>> mean, noise = net.predict([[0.5]], return_std=True)
-        >>> mean, total = net.predict([[0.5]], return_std=True, samples=100)
-        >>> bool(total > 0)
-        True
-        """
-        if return_std or samples is not None or seed is not None:
-            from . import _uncertainty
-
-            return _uncertainty.predict(self, X, batch_size, out, threads, return_std, samples, seed)
-        if self._predictor is not None and batch_size is None and threads is None:
-            result = self._predictor.attempt(X, out)
-            if result is not None:
-                return result
-        return _prediction.predict(self, X, batch_size, out, threads)
-
-    def predictor(self) -> Callable[..., Any]:
-        """A callable for the lowest latency: `p(x)` or `p(x, out=...)` is `predict` for one sample at a time.
-
-        It has buffers of its own over the network's live parameters, so further training shows in it. x is (1, ...) or
-        one sample (...); the result has the same form. Not for use by several threads at once; make one for each.
-
-        >>> import fastnn as fnn
-        >>> net = fnn.Network([fnn.Dense(3)], input_shape=2, seed=0)
-        >>> net.predictor()([0.5, 0.25]).shape
-        (3,)
-        """
-        from ._predictor import predictor
-
-        self._built()
-        return predictor(self)
-
-    def stream(self, rows: int = 1, length: int | None = None) -> Stream:
-        """The network taking one time step after another: recurrent layers and attention remember the steps before.
-
-        Args:
-            rows: sequences that go on side by side.
-            length: the most steps, where attention keeps keys and values of all steps, or a layer has learned
-                positions; the default is the length the network was built for.
-
-        Returns:
-            A Stream: `step(x_t)`, `reset()`, `position`. It works on the live parameters, for one thread at a time.
-
-        Raises:
-            ShapeError: a layer needs the whole sequence at once (Flatten, pooling over time, Bidirectional, attention
-                that is not causal).
-
-        >>> import fastnn as fnn
-        >>> net = fnn.Network([fnn.Dense(2)], input_shape=(5, 3), seed=0)
-        >>> stream = net.stream()
-        >>> stream.step([0.5, 0.25, 1.0]).shape
-        (2,)
-        """
-        from ._stream import Stream
-
-        return Stream(self, positive_int(rows, "rows"), None if length is None else positive_int(length, "length"))
-
-    def evaluate(self, X: ArrayLike, y: ArrayLike, *, sample_weight: ArrayLike | None = None) -> dict[str, Any]:
-        """{"loss": ..., metric: ...} on these samples, without dropout, penalties included."""
-        state = self._built()
-        samples = self._samples(state, X, y, sample_weight)
-        _figures.check(self.metrics, self.losses, samples)
-        return _fit.evaluate(self, state, samples, _programs.thread_count(None))
-
-    # ---- parameters --------------------------------------------------------------------------------------------------
-
-    @property
-    def params(self) -> Reals:
-        """All parameters as one flat vector, the network's own memory: writing to it changes the network."""
-        return self._built().memory.params
-
-    @property
-    def grads(self) -> Reals:
-        """The gradients of the last `train_on_batch` or `loss_and_gradients`, laid out as `params`.
-
-        In a callback those of the last step. A `fit` without callbacks uses the gradients of large weights up as it
-        sums them, and leaves theirs here as they were.
-        """
-        return self._built().memory.grads
-
-    def get_weights(self) -> dict[str, Reals]:
-        """{name: read-only view} of every parameter, and running statistics: "layers.0.weight", "layers.0.bias", ..."""
-        state = self._built()
-        weights = state.memory.named()
-        for view in weights.values():
-            view.flags.writeable = False
-        return weights
-
-    def set_weights(self, mapping: Mapping[str, ArrayLike]) -> None:
-        """Sets every parameter from {name: array}, all or nothing.
-
-        Raises:
-            ValueError: a name is unknown or missing. ShapeError: a shape differs. The network is unchanged then.
-        """
-        views = self._built().memory.named()
-        for name in mapping:
-            if name not in views:
-                raise unknown_name("weight", name, views)
-        missing = [name for name in views if name not in mapping]
-        if missing:
-            raise ValueError(f"set_weights: missing {', '.join(missing)}")
-        checked = {name: weight(mapping[name], view.shape, self.dtype, name=name) for name, view in views.items()}
-        before = self._snapshot()
-        try:
-            for name, array in checked.items():
-                views[name][...] = array
-        except BaseException:  # Ctrl-C between two of them
-            self._restore(before)
-            raise
-
-    def _snapshot(self) -> tuple:
-        """Copies of all that get_weights shows."""
-        memory = self._built().memory
-        return memory.params.copy(), memory.state.copy()
-
-    def _restore(self, snapshot):
-        """Back to what `_snapshot` returned."""
-        memory = self._built().memory
-        memory.params[:], memory.state[:] = snapshot
 
     # ---- saving ------------------------------------------------------------------------------------------------------
 
@@ -704,6 +550,8 @@ class Network(Inspection):
 
     def summary(self) -> str:
         """Prints a table of layers, shapes, parameters and multiply-adds, and returns it."""
+        from ._summary import summary_table
+
         text = summary_table(self._built().graph)
         print(text)
         return text

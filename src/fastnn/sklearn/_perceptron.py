@@ -15,9 +15,10 @@ from scipy import optimize, special
 
 from .._compile import Head, compile_program
 from .._graph import Value
-from .._problem import CHUNK
-from .._programs import KEPT, thread_count
+from .._predict import CHUNK
+from .._programs import KEPT
 from .._rule import Rule
+from .._threads import thread_count
 from .._vectors import aligned_vector
 from ..layers import Dense
 from ..network import Network
