@@ -30,42 +30,45 @@ enum {
     WAKING_NS = 50000,       /* what waking a parked thread takes */
     SPIN_NS = 4 * WAKING_NS, /* the kernels of a training step that want one thread take as long: 1.3 times as fast at
                                 784-128-10 with 128 rows as with a quarter of it */
-    SPIN_ALONE_NS = 2000,    /* after this long a spinning thread lets others run at every turn */
+    SPIN_ALONE_NS = 2000,    /* after this long a spinning thread lets others run... */
+    SPIN_TURNS = 16,         /* ... between so many looks, half a microsecond or so: the system call takes as long */
 };
 
 /* A worker's state. Only the caller that holds the pool invites and takes back; only the worker starts and ends. */
 enum { IDLE, INVITED, RUNNING, QUIT };
 
+/* A thread's view of a region. The chunks are cut into as many parts as there are threads; it begins with its own. */
 typedef struct {
-    _Alignas(128) _Atomic int state; /* two lines apart: neighbouring lines are fetched in pairs */
-    _Atomic bool parked;
+    _Atomic int state;     /* of a worker */
+    int parts;             /* the caller and the workers that are invited */
+    int64_t chunks;
+    _Atomic int64_t next;  /* the first of its part that nobody has claimed */
+    fnn_task task;
+    void *arg;
+    fnn_watch *watch;
+    unsigned fp_mode;
+} seat;
+
+/* What a region says to a worker lies in one line of the cache, which goes over once and back once, at some 130 ns. The
+ * caller reads `parked` in every region, from its own cache as long as that lies apart. Lines are two apart, since
+ * neighbours are fetched in pairs. */
+typedef struct {
+    _Alignas(128) seat seat;
+    _Alignas(128) _Atomic bool parked;
     pthread_mutex_t lock; /* with `wake`, for parking only */
     pthread_cond_t wake;
     pthread_t thread;
 } worker;
 
-/* Part t of the chunks: those that thread t begins with. */
-typedef struct {
-    _Alignas(128) _Atomic int64_t next; /* the first that nobody has claimed */
-} share;
-
 static struct {
-    _Atomic bool taken;  /* by the caller whose region runs */
-    _Atomic int size;    /* workers alive; written by the holder */
-    _Atomic int spin_ns; /* 0 while there are more threads than CPUs: spinning would steal from those that work */
+    _Atomic bool taken; /* by the caller whose region runs */
     bool fork_handled;
+    _Alignas(128) seat caller;
     worker workers[MAX_WORKERS];
 
-    /* the region: written by the holder while no worker runs */
-    fnn_task task;
-    void *arg;
-    int64_t chunks;
-    int parts; /* the caller and the workers that are invited */
-    unsigned fp_mode;
-    fnn_watch *watch;
-    share shares[MAX_WORKERS + 1];
-
-    _Alignas(128) _Atomic bool caller_parked;
+    _Alignas(128) _Atomic int size; /* workers alive; written by the holder */
+    _Atomic int spin_ns; /* 0 while there are more threads than CPUs: spinning would steal from those that work */
+    _Atomic bool caller_parked;
     pthread_mutex_t done_lock; /* with `done`, for the caller's parking only */
     pthread_cond_t done;
 } pool = {.done_lock = PTHREAD_MUTEX_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
@@ -88,92 +91,119 @@ static void pause_cpu(void)
 #endif
 }
 
-/* Spins while the worker's state is `state`, for at most `ns`; returns whether it changed. */
-static bool spin_while(_Atomic int *word, int state, int64_t ns)
+/* Whether a worker has ended, or not begun. */
+static bool has_ended(seat *s) { return atomic_load_explicit(&s->state, memory_order_acquire) != RUNNING; }
+
+/* Whether an invited worker has begun, or is told to quit. It asks by the exchange that begins, which brings the line
+ * for writing at once: a load before it would cost a second transfer. */
+static bool has_begun(seat *s)
 {
-    if (atomic_load(word) != state) return true;
+    int invited = INVITED;
+    return atomic_compare_exchange_strong(&s->state, &invited, RUNNING) || invited == QUIT;
+}
+
+/* Spins for at most `ns` until `over`; returns whether it is. */
+static inline bool spin_until(bool (*over)(seat *), seat *s, int64_t ns)
+{
+    if (over(s)) return true;
     if (ns == 0) return false;
     for (int64_t start = now_ns(), spent = 0; spent < ns; spent = now_ns() - start) {
-        if (spent < SPIN_ALONE_NS) pause_cpu();
-        else sched_yield();
-        if (atomic_load(word) != state) return true;
+        if (spent >= SPIN_ALONE_NS) sched_yield();
+        for (int turn = 0; turn < SPIN_TURNS; turn++) {
+            pause_cpu();
+            if (over(s)) return true;
+        }
     }
     return false;
 }
 
 /* ---- workers ------------------------------------------------------------------------------------------------- */
 
+static seat *seat_of(int thread) { return thread ? &pool.workers[thread - 1].seat : &pool.caller; }
+
 static int64_t first_chunk(int64_t chunks, int part, int parts) { return chunks * part / parts; }
 
-/* Chunks of the thread's own share, then what is left of the others'. So one step after another, the same thread works
- * on the same part of the same vectors, which it finds in its own cache. */
+/* Chunks of the thread's own part, then what is left of the others'. So one step after another, the same thread works
+ * on the same part of the same vectors, which it finds in its own cache. Where each has one chunk alone a worker leaves
+ * it at that: the caller sees to those that have not begun. The caller has its first chunk without a claim, which would
+ * wait until the workers' lines are written. */
 static void run_chunks(int self)
 {
-    const int parts = pool.parts;
-    const int64_t chunks = pool.chunks;
-    for (int k = 0; k < parts; k++) {
+    const seat *mine = seat_of(self);
+    const int parts = mine->parts, looks = self && mine->chunks == parts ? 1 : parts;
+    const int64_t chunks = mine->chunks;
+    const fnn_task task = mine->task;
+    void *arg = mine->arg;
+    if (self == 0 && !fnn_stopped()) task(arg, 0);
+    for (int k = 0; k < looks; k++) {
         int part = self + k < parts ? self + k : self + k - parts;
         int64_t end = first_chunk(chunks, part + 1, parts);
-        while (!fnn_stopped()) {
-            int64_t i = atomic_fetch_add_explicit(&pool.shares[part].next, 1, memory_order_relaxed);
+        _Atomic int64_t *next = &seat_of(part)->next;
+        while (!fnn_stopped() && atomic_load_explicit(next, memory_order_relaxed) < end) {
+            int64_t i = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
             if (i >= end) break;
-            pool.task(pool.arg, i);
+            task(arg, i);
         }
     }
 }
 
-/* Waits until invited or told to quit; returns the state then. An invitation may be taken back at any moment. */
-static int wait_for_invitation(worker *self)
+/* Waits until the worker has begun, or is told to quit; returns whether it has begun. */
+static bool begin(worker *self)
 {
-    if (!spin_while(&self->state, IDLE, pool.spin_ns)) {
+    if (!spin_until(has_begun, &self->seat, atomic_load_explicit(&pool.spin_ns, memory_order_relaxed))) {
         pthread_mutex_lock(&self->lock);
-        atomic_store(&self->parked, true); /* sequentially consistent with set_state: one of the two sees the other */
-        while (atomic_load(&self->state) == IDLE) pthread_cond_wait(&self->wake, &self->lock);
+        atomic_store(&self->parked, true);
+        while (!has_begun(&self->seat)) pthread_cond_wait(&self->wake, &self->lock);
         atomic_store(&self->parked, false);
         pthread_mutex_unlock(&self->lock);
     }
-    return atomic_load(&self->state);
+    return atomic_load_explicit(&self->seat.state, memory_order_relaxed) == RUNNING;
 }
 
 static void *work(void *arg)
 {
     worker *self = arg;
-    for (;;) {
-        if (wait_for_invitation(self) == QUIT) return NULL;
-        int invited = INVITED;
-        if (!atomic_compare_exchange_strong(&self->state, &invited, RUNNING)) continue; /* taken back */
-        fnn_set_fp_mode(pool.fp_mode);
-        fnn_take_watch(pool.watch);
+    while (begin(self)) {
+        fnn_set_fp_mode(self->seat.fp_mode);
+        fnn_take_watch(self->seat.watch);
         run_chunks(1 + (int)(self - pool.workers));
         fnn_take_watch(NULL);
-        atomic_store(&self->state, IDLE);
+        atomic_store(&self->seat.state, IDLE); /* sequentially consistent with release_worker */
         if (atomic_load(&pool.caller_parked)) {
             pthread_mutex_lock(&pool.done_lock);
             pthread_cond_signal(&pool.done);
             pthread_mutex_unlock(&pool.done_lock);
         }
     }
+    return NULL;
 }
 
-/* Invites a worker or tells it to quit. */
-static void set_state(worker *w, int state)
+static void wake(worker *w)
 {
-    atomic_store(&w->state, state);
-    if (!atomic_load(&w->parked)) return;
     pthread_mutex_lock(&w->lock);
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
+}
+
+/* Invites a worker. It does not wait for the line, as a fence would for 130 ns: one that parks at this moment may then
+ * sleep over the invitation, which is taken back in the end as that of any other that has not begun. */
+static void invite(worker *w)
+{
+    atomic_store_explicit(&w->seat.state, INVITED, memory_order_release);
+    if (atomic_load_explicit(&w->parked, memory_order_relaxed)) wake(w);
 }
 
 /* Returns when the worker has ended its chunks, or has not begun and will not. */
 static void release_worker(worker *w)
 {
     int expected = INVITED;
-    if (atomic_compare_exchange_strong(&w->state, &expected, IDLE)) return;
-    if (spin_while(&w->state, RUNNING, WAKING_NS)) return;
+    if (atomic_load_explicit(&w->seat.state, memory_order_relaxed) == INVITED
+        && atomic_compare_exchange_strong(&w->seat.state, &expected, IDLE))
+        return;
+    if (spin_until(has_ended, &w->seat, WAKING_NS)) return;
     pthread_mutex_lock(&pool.done_lock);
     atomic_store(&pool.caller_parked, true);
-    while (atomic_load(&w->state) == RUNNING) pthread_cond_wait(&pool.done, &pool.done_lock);
+    while (atomic_load(&w->seat.state) == RUNNING) pthread_cond_wait(&pool.done, &pool.done_lock);
     atomic_store(&pool.caller_parked, false);
     pthread_mutex_unlock(&pool.done_lock);
 }
@@ -183,7 +213,7 @@ static void release_worker(worker *w)
 /* In the child of a fork: the workers are gone, and any lock may have been held by one of them. */
 static void forget_workers(void)
 {
-    for (int i = 0; i < MAX_WORKERS; i++) atomic_store(&pool.workers[i].state, IDLE);
+    for (int i = 0; i < MAX_WORKERS; i++) atomic_store(&pool.workers[i].seat.state, IDLE);
     pthread_mutex_t unlocked = PTHREAD_MUTEX_INITIALIZER;
     pthread_cond_t unwaited = PTHREAD_COND_INITIALIZER;
     pool.done_lock = unlocked;
@@ -203,7 +233,7 @@ static bool start_worker(worker *w)
     w->lock = unlocked;
     w->wake = unwaited;
     atomic_store(&w->parked, false);
-    atomic_store(&w->state, IDLE);
+    atomic_store(&w->seat.state, IDLE);
     int failure = pthread_create(&w->thread, &attributes, work, w);
     pthread_attr_destroy(&attributes);
     return failure == 0;
@@ -238,15 +268,19 @@ void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg)
         return;
     }
     int helpers = ensure_workers(wanted < MAX_WORKERS ? wanted : MAX_WORKERS);
-    pool.task = task;
-    pool.arg = arg;
-    pool.chunks = chunks;
-    pool.parts = helpers + 1;
-    pool.fp_mode = fnn_fp_mode();
-    pool.watch = fnn_watch_to_lend();
-    for (int i = 0; i <= helpers; i++)
-        atomic_store_explicit(&pool.shares[i].next, first_chunk(chunks, i, helpers + 1), memory_order_relaxed);
-    for (int i = 0; i < helpers; i++) set_state(&pool.workers[i], INVITED);
+    const unsigned fp_mode = fnn_fp_mode();
+    fnn_watch *watch = fnn_watch_to_lend();
+    for (int i = 0; i <= helpers; i++) {
+        seat *s = seat_of(i);
+        s->parts = helpers + 1;
+        s->chunks = chunks;
+        s->task = task;
+        s->arg = arg;
+        s->watch = watch;
+        s->fp_mode = fp_mode;
+        atomic_store_explicit(&s->next, i ? first_chunk(chunks, i, helpers + 1) : 1, memory_order_relaxed);
+    }
+    for (int i = 0; i < helpers; i++) invite(&pool.workers[i]);
     run_chunks(0);
     for (int i = 0; i < helpers; i++) release_worker(&pool.workers[i]);
     atomic_store(&pool.taken, false);
@@ -276,7 +310,10 @@ void fnn_pool_shutdown(void)
 {
     while (atomic_exchange(&pool.taken, true)) sched_yield();
     int size = atomic_load(&pool.size);
-    for (int i = 0; i < size; i++) set_state(&pool.workers[i], QUIT);
+    for (int i = 0; i < size; i++) {
+        atomic_store(&pool.workers[i].seat.state, QUIT);
+        wake(&pool.workers[i]);
+    }
     for (int i = 0; i < size; i++) pthread_join(pool.workers[i].thread, NULL);
     atomic_store(&pool.size, 0);
     atomic_store(&pool.taken, false);
