@@ -1,17 +1,17 @@
 /* pool.h: when a second thread pays. The pool itself is declared in fastnn.h.
  *
  * Measured on a virtual machine with two cores (medians): while the workers still spin from the region before, a worker
- * takes its first chunk after 0.2 us, and a region of a chunk for each of two threads takes 0.46 us more than the chunk;
- * where they have chunks to take from each other, 0.65 us. Once they are parked, waking one costs the caller 15 us in
- * the system call, and it takes 45 us until the worker begins. So a share of work must be worth some 5 us where the
+ * takes its first chunk after 0.2 us, and a region of one chunk a thread takes 0.46 us longer than the chunk; where they
+ * have chunks to take from each other, 0.65 us. Once they are parked, waking one costs the caller 15 us in the system
+ * call, and it takes 45 us until the worker begins. So a share of work must be worth some 5 us where the
  * workers are awake, since what one has written also costs another 0.12 ns a byte to read; and eight times that where
  * they sleep; or several such shares close upon each other, as in a stream of predictions, together. The results do not
  * depend on the choice.
  *
- * A training step multiplies the same vectors by rows, by columns and, in the optimizer, by their place in memory, so that
- * half of what a second thread reads lies in the first one's cache: with shares of 5 us a step of 64-100-10 at 200 rows
- * took 93 us on two threads and 71 us on one; with four times as large ones it stays on one, and 64-256-256-10 at 64
- * rows keeps the 1.3 times of two.
+ * A training step multiplies the same vectors by rows, by columns and, in the optimizer, by their place in memory, so
+ * that half of what a second thread reads lies in the first one's cache: with shares of 5 us a step of 64-100-10 at 200
+ * rows took 93 us on two threads and 71 us on one. With four times as large ones its kernels stay on one, which leaves
+ * it to be taken in parts, and 64-256-256-10 at 64 rows keeps the 1.3 times of two.
  */
 #ifndef FASTNN_POOL_H
 #define FASTNN_POOL_H

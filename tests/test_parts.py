@@ -117,6 +117,8 @@ def test_a_loss_that_is_not_finite_is_found_in_its_part(cut, classes):
     [
         ([fnn.Dense(512, "relu"), fnn.Dense(512, "relu"), fnn.Dense(10)], (784,), 128, 1),  # large weights
         ([fnn.Dense(64, "relu"), fnn.Dense(1)], (30,), 64, 1),
+        ([fnn.Dense(100, "relu"), fnn.Dense(10)], (64,), 200, 2),  # a part for each of two cores
+        ([fnn.Dense(100, "relu"), fnn.Dense(10)], (64,), 100, 1),  # too many parameters for it
         ([fnn.Conv2D(32, 3, activation="relu"), fnn.MaxPool2D(2), fnn.Flatten(), fnn.Dense(1)], (16, 16, 3), 64, 8),
         ([fnn.Conv2D(32, 3), fnn.BatchNorm(), fnn.MaxPool2D(2), fnn.Flatten(), fnn.Dense(1)], (16, 16, 3), 64, 1),
     ],
