@@ -3,7 +3,8 @@
  * the same thread updates (gemm_update.h). Measured against sharing out columns, on two threads: 40 to 25 us for one row
  * through 784-512-512-10, 226 to 197 us for a training step of 784-128-10.
  *
- * The halves are a matter of the dims, so the result does not depend on the threads. */
+ * The halves are a matter of the dims, so the result does not depend on the threads. Within a half threads share out two
+ * dozen rows or more at a time: of 12 or 13, every other part would be three low tiles, each of which reads B anew. */
 
 #undef HALVES_BYTES
 #undef HALVES_ROWS
@@ -68,7 +69,7 @@ static void FN(multiply_halves)(const fnn_ctx *cx, const FN(product) *g)
         p->activation = FNN_LINEAR;
         int64_t most = g->m <= 3 ? GEMM_STEPS_ONCE : GEMM_STEPS;
         s.block[h] = (FN(block)){.g = p, .end = p->k, .steps = FN(parts_of)(p->k, FN(parts_of)(p->k, most)),
-                                 .columns = g->n, .row_parts = g->m >= 24 && threads > 1 ? g->m / 12 : 1,
+                                 .columns = g->n, .row_parts = g->m >= 24 && threads > 1 ? g->m / 24 : 1,
                                  .column_parts = FN(least)(panels, FN(parts_of)(threads, 2))};
     }
     s.chunks = s.block[0].column_parts * s.block[0].row_parts;

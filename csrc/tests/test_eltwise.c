@@ -222,7 +222,7 @@ static const test_case cases[] = {
     {"gelu_forward", FLAT, 2, two, fill_activation, run_gelu, ref_gelu, 6, 0, 0},
     {"activation_backward", FLAT, 3 * FNN_ACTIVATION_COUNT, three, fill_backward, run_backward, ref_backward, 4, 6, 0},
     {"copy_2d", MATRIX, 8, strided, NULL, run_copy_2d, ref_copy_2d, 0.5, 0, 0},
-    {"gather_rows", MATRIX, 1, two, NULL, run_gather, ref_gather, 0, 0, 0},
+    {"gather_rows", MATRIX, 2, two, NULL, run_gather, ref_gather, 0, 0, 0},
     {"scatter_rows", MATRIX, 1, two, NULL, run_scatter, ref_scatter, 0, 0, 0},
     {"mul", FLAT, 4, three, NULL, run_mul, ref_mul, 2, 8, 0},
     {"activation_slope", FLAT, FNN_ACTIVATION_COUNT, all, fill_activation, run_slope, ref_slope, 1, 0, 0},
