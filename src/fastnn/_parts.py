@@ -18,7 +18,6 @@ PAIR_BYTES = 96 * 1024
 PAIR_SHARE = 6  # times the parameters, at least
 
 
-
 def count(plan, layout, memory) -> int:
     """A power of two; 1 where parts do not pay.
 
