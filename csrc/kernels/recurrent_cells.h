@@ -5,20 +5,30 @@
  * the divider than in its products of 64 units. Their errors are those of v_sigmoid and v_tanh and up to 3 units in the
  * last place more. */
 
-/* e / (1 + e) with e = exp(x) for x < 0, else 1 / (1 + exp(-x)): the divisor lies between 1 and 2. */
-ALWAYS_INLINE vec FN(gate_sigmoid)(vec x)
-{
-    vec one = v_set1(1), e = FN(v_exp)(v_neg(v_abs(x)));
-    return v_near_div(v_select(v_lt(x, v_zero()), e, one), v_add(one, e));
-}
+#undef CELL_VECTORS
+#undef EACH
+#define CELL_VECTORS TILE_WIDTH /* of a gate that go in step */
+#define EACH(v, count) for (int v = 0; v < (count); v++)
 
-/* -t / (t + 2) with t = exp(-2|x|) - 1, as v_tanh; exp does not overflow on this side. */
-ALWAYS_INLINE vec FN(gate_tanh)(vec x)
+/* The first `sigmoids` of n vectors through sigmoid, the others through tanh. All of them take each operation in turn: a
+ * chain of thirty that wait for each other fills a third of the CPU's scheduler, so that it sees three of them at once
+ * and not the eight that keep it busy.
+ *
+ * sigmoid: e / (1 + e) with e = exp(x) for x < 0, else 1 / (1 + exp(-x)): the divisor lies between 1 and 2.
+ * tanh: -t / (t + 2) with t = exp(-2|x|) - 1, as v_tanh; exp does not overflow on this side. */
+ALWAYS_INLINE void FN(activate_gates)(vec *x, const int sigmoids, const int n)
 {
-    vec one = v_set1(1), a = v_abs(x), k;
-    vec y = FN(exp_reduced)(v_max(v_set1(EXPM1_LOWEST), v_neg(v_add(a, a))), v_zero(), &k);
-    vec power = v_ldexp(one, k), t = v_fma(power, y, v_sub(power, one));
-    return v_copysign(v_near_div(t, v_add(t, v_set1(2))), x);
+    const vec one = v_set1(1);
+    vec r[2 * CELL_VECTORS], k[2 * CELL_VECTORS], y[2 * CELL_VECTORS];
+    EACH(v, n) r[v] = v_neg(v_abs(x[v]));
+    EACH(v, n) r[v] = v < sigmoids ? v_max(v_set1(EXP_LOWEST), r[v]) : v_max(v_set1(EXPM1_LOWEST), v_add(r[v], r[v]));
+    FN(exps_reduced)(n, r, NULL, k, y);
+    EACH(v, n) k[v] = v_ldexp(one, k[v]);
+    EACH(v, n) y[v] = v_fma(k[v], y[v], v < sigmoids ? k[v] : v_sub(k[v], one));
+    EACH(v, n) r[v] = v_add(y[v], v_set1(v < sigmoids ? 1 : 2));
+    EACH(v, n) y[v] = v < sigmoids ? v_select(v_lt(x[v], v_zero()), y[v], one) : y[v];
+    EACH(v, n) y[v] = v_near_div(y[v], r[v]);
+    EACH(v, n) x[v] = v < sigmoids ? y[v] : v_copysign(y[v], x[v]);
 }
 
 /* One row at one step. Gates lie side by side, `units` apart: LSTM i, f, g, o; GRU r, z, n. */
@@ -33,12 +43,24 @@ typedef struct {
                                        and not through the recurrent weights */
 } FN(cell);
 
-typedef void (*FN(unit_op))(const FN(cell) *c, int64_t j, int edged, vmask edge);
+/* n vectors of units from j on; the edge is that of a single one. */
+typedef void (*FN(unit_op))(const FN(cell) *c, int64_t j, int n, int edged, vmask edge);
 
 ALWAYS_INLINE void FN(each_unit)(const FN(cell) *c, int64_t j, int64_t end, FN(unit_op) f)
 {
-    for (; j + VL <= end; j += VL) f(c, j, 0, mask_first(VL));
-    if (j < end) f(c, j, 1, mask_first(end - j));
+    for (; j + CELL_VECTORS * VL <= end; j += CELL_VECTORS * VL) f(c, j, CELL_VECTORS, 0, mask_first(VL));
+    for (; j + VL <= end; j += VL) f(c, j, 1, 0, mask_first(VL));
+    if (j < end) f(c, j, 1, 1, mask_first(end - j));
+}
+
+ALWAYS_INLINE void FN(load_units)(vec *to, const real *p, int n, int edged, vmask edge)
+{
+    EACH(v, n) to[v] = FN(load_part)(p + v * VL, edged, edge);
+}
+
+ALWAYS_INLINE void FN(store_units)(real *p, const vec *from, int n, int edged, vmask edge)
+{
+    EACH(v, n) FN(store_part)(p + v * VL, from[v], edged, edge);
 }
 
 /* The gradient of the state after the step: what later steps left, and the output's. */
@@ -54,98 +76,125 @@ ALWAYS_INLINE vec FN(through_tanh)(vec a, vec d) { return v_mul(d, v_fnma(a, a, 
 
 /* ---- h = tanh(sum), h = relu(sum) ---------------------------------------------------------------------------- */
 
-ALWAYS_INLINE void FN(rnn_tanh_forward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
+ALWAYS_INLINE void FN(rnn_tanh_forward)(const FN(cell) *c, int64_t j, int n, int edged, vmask edge)
 {
-    FN(store_part)(c->h + j, FN(gate_tanh)(FN(load_part)(c->gates + j, edged, edge)), edged, edge);
+    vec h[CELL_VECTORS];
+    FN(load_units)(h, c->gates + j, n, edged, edge);
+    FN(activate_gates)(h, 0, n);
+    FN(store_units)(c->h + j, h, n, edged, edge);
 }
 
-ALWAYS_INLINE void FN(rnn_relu_forward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
+ALWAYS_INLINE void FN(rnn_relu_forward)(const FN(cell) *c, int64_t j, int n, int edged, vmask edge)
 {
-    FN(store_part)(c->h + j, v_max(v_zero(), FN(load_part)(c->gates + j, edged, edge)), edged, edge);
+    vec h[CELL_VECTORS];
+    FN(load_units)(h, c->gates + j, n, edged, edge);
+    EACH(v, n) h[v] = v_max(v_zero(), h[v]);
+    FN(store_units)(c->h + j, h, n, edged, edge);
 }
 
-ALWAYS_INLINE void FN(rnn_tanh_backward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
+ALWAYS_INLINE void FN(rnn_tanh_backward)(const FN(cell) *c, int64_t j, int n, int edged, vmask edge)
 {
-    vec h = FN(load_part)(c->h + j, edged, edge), dh = FN(state_gradient)(c, j, edged, edge);
-    FN(store_part)(c->gates + j, FN(through_tanh)(h, dh), edged, edge);
-    FN(store_part)(c->dh + j, v_zero(), edged, edge);
+    for (const int64_t end = j + n * VL; j < end; j += VL) {
+        vec h = FN(load_part)(c->h + j, edged, edge), dh = FN(state_gradient)(c, j, edged, edge);
+        FN(store_part)(c->gates + j, FN(through_tanh)(h, dh), edged, edge);
+        FN(store_part)(c->dh + j, v_zero(), edged, edge);
+    }
 }
 
-ALWAYS_INLINE void FN(rnn_relu_backward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
+ALWAYS_INLINE void FN(rnn_relu_backward)(const FN(cell) *c, int64_t j, int n, int edged, vmask edge)
 {
-    vec h = FN(load_part)(c->h + j, edged, edge), dh = FN(state_gradient)(c, j, edged, edge);
-    FN(store_part)(c->gates + j, v_select(v_le(h, v_zero()), v_zero(), dh), edged, edge);
-    FN(store_part)(c->dh + j, v_zero(), edged, edge);
+    for (const int64_t end = j + n * VL; j < end; j += VL) {
+        vec h = FN(load_part)(c->h + j, edged, edge), dh = FN(state_gradient)(c, j, edged, edge);
+        FN(store_part)(c->gates + j, v_select(v_le(h, v_zero()), v_zero(), dh), edged, edge);
+        FN(store_part)(c->dh + j, v_zero(), edged, edge);
+    }
 }
 
 /* ---- n = tanh(n_x + r n_h), h = (1 - z) n + z h_before; Cho et al. 2014, reset after the product as in cuDNN ---- */
 
-ALWAYS_INLINE void FN(gru_forward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
+ALWAYS_INLINE void FN(gru_forward)(const FN(cell) *c, int64_t j, int n, int edged, vmask edge)
 {
-    real *g = c->gates + j;
+    real *gates = c->gates + j;
     const int64_t units = c->units;
-    vec r = FN(gate_sigmoid)(FN(load_part)(g, edged, edge));
-    vec z = FN(gate_sigmoid)(FN(load_part)(g + units, edged, edge));
-    vec inner = FN(load_part)(c->inner + j, edged, edge);
-    vec n = FN(gate_tanh)(v_fma(r, inner, FN(load_part)(g + 2 * units, edged, edge)));
-    vec before = FN(load_part)(c->h_before + j, edged, edge);
-    FN(store_part)(c->h + j, v_fma(z, v_sub(before, n), n), edged, edge);
+    vec rz[2 * CELL_VECTORS], inner[CELL_VECTORS], sum[CELL_VECTORS], before[CELL_VECTORS];
+    FN(load_units)(rz, gates, n, edged, edge);
+    FN(load_units)(rz + n, gates + units, n, edged, edge);
+    FN(activate_gates)(rz, 2 * n, 2 * n);
+    FN(load_units)(inner, c->inner + j, n, edged, edge);
+    FN(load_units)(sum, gates + 2 * units, n, edged, edge);
+    EACH(v, n) sum[v] = v_fma(rz[v], inner[v], sum[v]);
+    FN(activate_gates)(sum, 0, n);
+    FN(load_units)(before, c->h_before + j, n, edged, edge);
+    EACH(v, n) before[v] = v_fma(rz[n + v], v_sub(before[v], sum[v]), sum[v]);
+    FN(store_units)(c->h + j, before, n, edged, edge);
     if (!c->keeps) return;
-    FN(store_part)(g, r, edged, edge);
-    FN(store_part)(g + units, z, edged, edge);
-    FN(store_part)(g + 2 * units, n, edged, edge);
+    FN(store_units)(gates, rz, n, edged, edge);
+    FN(store_units)(gates + units, rz + n, n, edged, edge);
+    FN(store_units)(gates + 2 * units, sum, n, edged, edge);
 }
 
-ALWAYS_INLINE void FN(gru_backward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
+ALWAYS_INLINE void FN(gru_backward)(const FN(cell) *c, int64_t j, int count, int edged, vmask edge)
 {
-    real *g = c->gates + j;
     const int64_t units = c->units;
-    vec r = FN(load_part)(g, edged, edge), z = FN(load_part)(g + units, edged, edge);
-    vec n = FN(load_part)(g + 2 * units, edged, edge), inner = FN(load_part)(c->inner + j, edged, edge);
-    vec before = FN(load_part)(c->h_before + j, edged, edge), dh = FN(state_gradient)(c, j, edged, edge);
-    vec dn = FN(through_tanh)(n, v_fnma(z, dh, dh));
-    FN(store_part)(g, FN(through_sigmoid)(r, v_mul(dn, inner)), edged, edge);
-    FN(store_part)(g + units, FN(through_sigmoid)(z, v_mul(dh, v_sub(before, n))), edged, edge);
-    FN(store_part)(g + 2 * units, dn, edged, edge);
-    FN(store_part)(c->inner + j, v_mul(dn, r), edged, edge);
-    FN(store_part)(c->dh + j, v_mul(dh, z), edged, edge);
+    for (const int64_t end = j + count * VL; j < end; j += VL) {
+        real *g = c->gates + j;
+        vec r = FN(load_part)(g, edged, edge), z = FN(load_part)(g + units, edged, edge);
+        vec n = FN(load_part)(g + 2 * units, edged, edge), inner = FN(load_part)(c->inner + j, edged, edge);
+        vec before = FN(load_part)(c->h_before + j, edged, edge), dh = FN(state_gradient)(c, j, edged, edge);
+        vec dn = FN(through_tanh)(n, v_fnma(z, dh, dh));
+        FN(store_part)(g, FN(through_sigmoid)(r, v_mul(dn, inner)), edged, edge);
+        FN(store_part)(g + units, FN(through_sigmoid)(z, v_mul(dh, v_sub(before, n))), edged, edge);
+        FN(store_part)(g + 2 * units, dn, edged, edge);
+        FN(store_part)(c->inner + j, v_mul(dn, r), edged, edge);
+        FN(store_part)(c->dh + j, v_mul(dh, z), edged, edge);
+    }
 }
 
 /* ---- c = f c_before + i g, h = o tanh(c); Hochreiter and Schmidhuber 1997, forget gate of Gers et al. 2000 ------- */
 
-ALWAYS_INLINE void FN(lstm_forward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
+ALWAYS_INLINE void FN(lstm_forward)(const FN(cell) *c, int64_t j, int n, int edged, vmask edge)
 {
     real *gates = c->gates + j;
     const int64_t units = c->units;
-    vec i = FN(gate_sigmoid)(FN(load_part)(gates, edged, edge));
-    vec f = FN(gate_sigmoid)(FN(load_part)(gates + units, edged, edge));
-    vec g = FN(gate_tanh)(FN(load_part)(gates + 2 * units, edged, edge));
-    vec o = FN(gate_sigmoid)(FN(load_part)(gates + 3 * units, edged, edge));
-    vec state = v_fma(f, FN(load_part)(c->c_before + j, edged, edge), v_mul(i, g));
-    FN(store_part)(c->c + j, state, edged, edge);
-    FN(store_part)(c->h + j, v_mul(o, FN(gate_tanh)(state)), edged, edge);
+    vec ig[2 * CELL_VECTORS], fo[2 * CELL_VECTORS], state[CELL_VECTORS];
+    FN(load_units)(ig, gates, n, edged, edge);
+    FN(load_units)(ig + n, gates + 2 * units, n, edged, edge);
+    FN(activate_gates)(ig, n, 2 * n);
+    FN(load_units)(fo, gates + units, n, edged, edge);
+    FN(load_units)(fo + n, gates + 3 * units, n, edged, edge);
+    FN(activate_gates)(fo, 2 * n, 2 * n);
+    FN(load_units)(state, c->c_before + j, n, edged, edge);
+    EACH(v, n) state[v] = v_fma(fo[v], state[v], v_mul(ig[v], ig[n + v]));
+    FN(store_units)(c->c + j, state, n, edged, edge);
+    FN(activate_gates)(state, 0, n);
+    EACH(v, n) state[v] = v_mul(fo[n + v], state[v]);
+    FN(store_units)(c->h + j, state, n, edged, edge);
     if (!c->keeps) return;
-    FN(store_part)(gates, i, edged, edge);
-    FN(store_part)(gates + units, f, edged, edge);
-    FN(store_part)(gates + 2 * units, g, edged, edge);
-    FN(store_part)(gates + 3 * units, o, edged, edge);
+    FN(store_units)(gates, ig, n, edged, edge);
+    FN(store_units)(gates + units, fo, n, edged, edge);
+    FN(store_units)(gates + 2 * units, ig + n, n, edged, edge);
+    FN(store_units)(gates + 3 * units, fo + n, n, edged, edge);
 }
 
-ALWAYS_INLINE void FN(lstm_backward)(const FN(cell) *c, int64_t j, int edged, vmask edge)
+ALWAYS_INLINE void FN(lstm_backward)(const FN(cell) *c, int64_t j, int n, int edged, vmask edge)
 {
-    real *gates = c->gates + j;
     const int64_t units = c->units;
-    vec i = FN(load_part)(gates, edged, edge), f = FN(load_part)(gates + units, edged, edge);
-    vec g = FN(load_part)(gates + 2 * units, edged, edge), o = FN(load_part)(gates + 3 * units, edged, edge);
-    vec before = FN(load_part)(c->c_before + j, edged, edge), dh = FN(state_gradient)(c, j, edged, edge);
-    vec t = FN(gate_tanh)(FN(load_part)(c->c + j, edged, edge)); /* again: cheaper than a fifth vector in memory */
-    vec dc = v_add(FN(load_part)(c->dc + j, edged, edge), FN(through_tanh)(t, v_mul(dh, o)));
-    FN(store_part)(gates, FN(through_sigmoid)(i, v_mul(dc, g)), edged, edge);
-    FN(store_part)(gates + units, FN(through_sigmoid)(f, v_mul(dc, before)), edged, edge);
-    FN(store_part)(gates + 2 * units, FN(through_tanh)(g, v_mul(dc, i)), edged, edge);
-    FN(store_part)(gates + 3 * units, FN(through_sigmoid)(o, v_mul(dh, t)), edged, edge);
-    FN(store_part)(c->dc + j, v_mul(dc, f), edged, edge);
-    FN(store_part)(c->dh + j, v_zero(), edged, edge);
+    vec t[CELL_VECTORS]; /* again: cheaper than a fifth vector in memory */
+    FN(load_units)(t, c->c + j, n, edged, edge);
+    FN(activate_gates)(t, 0, n);
+    for (int v = 0; v < n; v++, j += VL) {
+        real *gates = c->gates + j;
+        vec i = FN(load_part)(gates, edged, edge), f = FN(load_part)(gates + units, edged, edge);
+        vec g = FN(load_part)(gates + 2 * units, edged, edge), o = FN(load_part)(gates + 3 * units, edged, edge);
+        vec before = FN(load_part)(c->c_before + j, edged, edge), dh = FN(state_gradient)(c, j, edged, edge);
+        vec dc = v_add(FN(load_part)(c->dc + j, edged, edge), FN(through_tanh)(t[v], v_mul(dh, o)));
+        FN(store_part)(gates, FN(through_sigmoid)(i, v_mul(dc, g)), edged, edge);
+        FN(store_part)(gates + units, FN(through_sigmoid)(f, v_mul(dc, before)), edged, edge);
+        FN(store_part)(gates + 2 * units, FN(through_tanh)(g, v_mul(dc, i)), edged, edge);
+        FN(store_part)(gates + 3 * units, FN(through_sigmoid)(o, v_mul(dh, t[v])), edged, edge);
+        FN(store_part)(c->dc + j, v_mul(dc, f), edged, edge);
+        FN(store_part)(c->dh + j, v_zero(), edged, edge);
+    }
 }
 
 /* ---- units [j, end) of a row --------------------------------------------------------------------------------- */

@@ -133,13 +133,25 @@ ALWAYS_INLINE vec FN(polynomial)(vec x, const real *c, int terms)
 }
 #define POLYNOMIAL(x, c) FN(polynomial)(x, c, LENGTH(c))
 
-/* exp(r) - 1 for r = (x + low) - k ln(2), |r| <= ln(2)/2; low refines x and is small beside 1. */
+/* y = exp(r) - 1 for r = (x + low) - k ln(2), |r| <= ln(2)/2, of n vectors in step; low refines x and is small beside 1,
+ * or it is NULL. */
+ALWAYS_INLINE void FN(exps_reduced)(int n, vec *x, const vec *low, vec *k, vec *y)
+{
+    for (int v = 0; v < n; v++) k[v] = v_round(v_mul(x[v], v_set1((real)1.44269504088896340736)));
+    for (int v = 0; v < n; v++) x[v] = v_fnma(k[v], v_set1(LN2_HI), x[v]);
+    for (int v = 0; v < n; v++) x[v] = v_fnma(k[v], v_set1(LN2_LO), x[v]);
+    for (int v = 0; v < n && low; v++) x[v] = v_add(x[v], low[v]);
+    for (int v = 0; v < n; v++) y[v] = v_set1(FN(exp_fit)[LENGTH(FN(exp_fit)) - 1]);
+    for (int i = LENGTH(FN(exp_fit)) - 2; i >= 0; i--)
+        for (int v = 0; v < n; v++) y[v] = v_fma(y[v], x[v], v_set1(FN(exp_fit)[i]));
+    for (int v = 0; v < n; v++) y[v] = v_fma(v_mul(x[v], x[v]), y[v], x[v]);
+}
+
 ALWAYS_INLINE vec FN(exp_reduced)(vec x, vec low, vec *k)
 {
-    *k = v_round(v_mul(x, v_set1((real)1.44269504088896340736)));
-    vec r = v_fnma(*k, v_set1(LN2_HI), x);
-    r = v_add(v_fnma(*k, v_set1(LN2_LO), r), low);
-    return v_fma(v_mul(r, r), POLYNOMIAL(r, FN(exp_fit)), r);
+    vec y;
+    FN(exps_reduced)(1, &x, &low, k, &y);
+    return y;
 }
 
 /* v_max(limit, x), in this order, keeps NaN. */
