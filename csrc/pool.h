@@ -38,6 +38,12 @@ bool fnn_pool_awake(void);
 fnn_watch *fnn_watch_to_lend(void);
 void fnn_take_watch(fnn_watch *lent);
 
+/* Calls task(arg, step, chunk) for every chunk of every step, those of a step when all of the one before are done, as one
+ * region of fnn_parallel. What the chunks are must not depend on `threads`; a thread has the same ones at every step, as
+ * far as it can. */
+typedef void (*fnn_step_task)(void *arg, int64_t step, int64_t chunk);
+void fnn_parallel_steps(int threads, int64_t steps, int64_t chunks, fnn_step_task task, void *arg);
+
 /* For work of `grains` while the workers are parked: whether it is time to wake them, since with what was asked for a
  * moment ago it is worth the waking. */
 bool fnn_pool_worth_waking(double grains);

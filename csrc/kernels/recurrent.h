@@ -38,7 +38,6 @@ typedef struct {
     real *dx, *dh, *dc;             /* dh, dc: (rows, units), of the state after the step at hand */
     real *input_panels, *inputs;    /* backward: W^T by panels; x step by step, as the tape
                                        lies; then the sums of the biases */
-    int64_t step;                   /* where strips are shared out */
 } FN(recurrent);
 
 static int64_t FN(gates_of)(int32_t cell) { return cell == FNN_LSTM ? 4 : cell == FNN_GRU ? 3 : 1; }
@@ -234,6 +233,10 @@ ALWAYS_INLINE int FN(is_padding)(const FN(recurrent) *c, int64_t row, int64_t ti
     return c->mask && c->mask[row * c->d->steps + time] == 0;
 }
 
+/* The i-th of `count` at step s: every other step goes from the last to the first, and finds what the one before read
+ * last still in L1: 1.2 times as fast for one row of 64 units. */
+ALWAYS_INLINE int64_t FN(there_and_back)(int64_t s, int64_t i, int64_t count) { return s % 2 ? count - 1 - i : i; }
+
 /* Step s of the rows [row, end) and the units of one strip. */
 static void FN(forward_strip_at)(const FN(recurrent) *c, int64_t s, int64_t row, int64_t end, int64_t strip)
 {
@@ -241,7 +244,8 @@ static void FN(forward_strip_at)(const FN(recurrent) *c, int64_t s, int64_t row,
     const int64_t unit = strip * GEMM_PANEL, last_unit = FN(least)(unit + GEMM_PANEL, c->units), n = last_unit - unit;
     const int64_t time = FN(time_at)(d, s);
     const int last = s == d->steps - 1;
-    for (int64_t i = 0; i < c->strip_panels; i++) FN(forward_panel)(c, s, row, end, strip, i);
+    for (int64_t i = 0; i < c->strip_panels; i++)
+        FN(forward_panel)(c, s, row, end, strip, FN(there_and_back)(s, i, c->strip_panels));
     for (; row < end; row++) {
         const FN(cell) cell = FN(cell_at)(c, s, row);
         if (FN(is_padding)(c, row, time)) { /* the state goes on as it is */
@@ -261,14 +265,15 @@ static void FN(forward_block)(void *arg, int64_t block)
     const FN(recurrent) *c = arg;
     const int64_t row = c->d->rows * block / c->blocks, end = c->d->rows * (block + 1) / c->blocks;
     for (int64_t s = 0; s < c->d->steps && !(s % 16 == 15 && fnn_stopped()); s++)
-        for (int64_t strip = 0; strip < c->strips; strip++) FN(forward_strip_at)(c, s, row, end, strip);
+        for (int64_t strip = 0; strip < c->strips; strip++)
+            FN(forward_strip_at)(c, s, row, end, FN(there_and_back)(s, strip, c->strips));
 }
 
-static void FN(forward_strips)(void *arg, int64_t item)
+static void FN(forward_strips)(void *arg, int64_t s, int64_t item)
 {
     const FN(recurrent) *c = arg;
     const int64_t strip = item / c->blocks, block = item % c->blocks;
-    FN(forward_strip_at)(c, c->step, c->d->rows * block / c->blocks, c->d->rows * (block + 1) / c->blocks, strip);
+    FN(forward_strip_at)(c, s, c->d->rows * block / c->blocks, c->d->rows * (block + 1) / c->blocks, strip);
 }
 
 /* Threads for all steps of the blocks, or, where `by_strips` is set, for each step's strips. */
@@ -302,9 +307,7 @@ static void FN(recurrent_forward)(const fnn_ctx *cx, const fnn_recurrent *d, con
     if (d->rows * d->steps < RECURRENT_PACK) c.panels = NULL;
     else fnn_parallel(by_strips ? threads : 1, c.strips, FN(pack_weights), &c); /* each thread those that it will read */
     if (!by_strips) fnn_parallel(threads, c.blocks, FN(forward_block), &c);
-    else
-        for (c.step = 0; c.step < d->steps; c.step++)
-            fnn_parallel(threads, c.strips * c.blocks, FN(forward_strips), &c);
+    else fnn_parallel_steps(threads, d->steps, c.strips * c.blocks, FN(forward_strips), &c);
 }
 
 /* ---- backward ------------------------------------------------------------------------------------------------ */
@@ -363,11 +366,11 @@ static void FN(backward_block)(void *arg, int64_t block)
         for (int64_t strip = 0; strip < c->strips; strip++) FN(backward_strip_at)(c, s, row, end, strip);
 }
 
-static void FN(backward_strips)(void *arg, int64_t item)
+static void FN(backward_strips)(void *arg, int64_t done, int64_t item)
 {
     const FN(recurrent) *c = arg;
-    const int64_t strip = item / c->blocks, block = item % c->blocks;
-    FN(backward_strip_at)(c, c->step, c->d->rows * block / c->blocks, c->d->rows * (block + 1) / c->blocks, strip);
+    const int64_t s = c->d->steps - 1 - done, strip = item / c->blocks, block = item % c->blocks;
+    FN(backward_strip_at)(c, s, c->d->rows * block / c->blocks, c->d->rows * (block + 1) / c->blocks, strip);
 }
 
 /* dx = or += D W^T of one step's rows of a block. */
@@ -461,9 +464,7 @@ static void FN(recurrent_backward)(const fnn_ctx *cx, const fnn_recurrent *d, co
     else FN(clear)(d->rows * c.units, c.dc);
     int by_strips, threads = FN(recurrent_threads)(&c, cx, &by_strips);
     if (!by_strips) fnn_parallel(threads, c.blocks, FN(backward_block), &c);
-    else
-        for (c.step = d->steps - 1; c.step >= 0; c.step--)
-            fnn_parallel(threads, c.strips * c.blocks, FN(backward_strips), &c);
+    else fnn_parallel_steps(threads, d->steps, c.strips * c.blocks, FN(backward_strips), &c);
     if (dx) {
         FN(turn_panels)(&c, d->inputs, w, c.input_panels);
         threads = fnn_worthwhile_threads(cx, 2. * (double)d->steps * (double)d->rows * (double)d->inputs * (double)c.width,

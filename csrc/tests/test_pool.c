@@ -2,6 +2,7 @@
  * fork and a shutdown, and where the system grants no threads. Meant to be run under the thread sanitizer too. */
 #define _GNU_SOURCE
 #include "harness.h"
+#include "../pool.h"
 
 #if REAL_BITS == 64 /* nothing of it depends on the precision */
 SUITE(pool) {}
@@ -120,6 +121,55 @@ static void test_watch(void)
         CHECK(!fnn_stopped() && each_ran(&r, CHUNKS, 1), "after it, %d threads", threads);
         fnn_set_watch(&w.watch);
         CHECK(!fnn_stopped(), "set again");
+        fnn_set_watch(NULL);
+    }
+}
+
+enum { STEPS = 50, STEP_CHUNKS = 7 };
+
+typedef struct {
+    int64_t chunks;
+    int runs[STEPS][STEP_CHUNKS]; /* plain integers, as in a region */
+    int early[STEP_CHUNKS];
+} course;
+
+static void run_in_step(void *arg, int64_t step, int64_t i)
+{
+    course *c = arg;
+    for (int64_t j = 0; j < c->chunks && step > 0; j++) c->early[i] += c->runs[step - 1][j] != 1;
+    c->runs[step][i]++;
+}
+
+static void test_steps_in_turn(void)
+{
+    for (int threads = 0; threads <= 20; threads += threads < 6 ? 1 : 14)
+        for (int64_t chunks = 0; chunks <= STEP_CHUNKS; chunks++) {
+            course c = {.chunks = chunks};
+            int wrong = 0;
+            fnn_parallel_steps(threads, STEPS, chunks, run_in_step, &c);
+            for (int i = 0; i < STEP_CHUNKS; i++) {
+                wrong += c.early[i];
+                for (int s = 0; s < STEPS; s++) wrong += c.runs[s][i] != (i < chunks);
+            }
+            CHECK(!wrong, "steps of %d chunks on %d threads", (int)chunks, threads);
+        }
+}
+
+static void step_of_a_millisecond(void *arg, int64_t step, int64_t i)
+{
+    (void)step;
+    take_a_millisecond(arg, i);
+}
+
+static void test_steps_are_watched(void)
+{
+    for (int threads = 1; threads <= 3; threads++) {
+        asking w = {.last = 2};
+        w.watch.ask = answer;
+        w.watch.arg = &w;
+        fnn_set_watch(&w.watch);
+        fnn_parallel_steps(threads, 50000, 3, step_of_a_millisecond, &w);
+        CHECK(w.watch.stopped && w.chunks > 0 && w.chunks < 100000, "%d chunks on %d threads", w.chunks, threads);
         fnn_set_watch(NULL);
     }
 }
@@ -316,6 +366,8 @@ SUITE(pool)
     fnn_pool_shutdown();
     test_every_chunk_once();
     test_watch();
+    test_steps_in_turn();
+    test_steps_are_watched();
     test_many_small_regions();
     test_parked_workers_wake();
     test_nested_calls_run_serially();
