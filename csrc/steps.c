@@ -1,7 +1,7 @@
 /* steps.c: work in steps, each of which wants all of the one before; declared in pool.h.
  *
  * Threads that meet after every step in one region are back at work after the time that a line takes from one cache to
- * another: 0.2 us, where ending a region and beginning the next takes 0.7 (two cores of one machine).
+ * another: 0.4 us, where ending a region and beginning the next takes 0.8 (two cores of one machine).
  *
  * A chunk is claimed before it is run, and the chunks of a step only when those of the step before have run. Whoever
  * waits therefore waits for threads that are at work, never for one that has not come: a caller whom nobody helps goes
