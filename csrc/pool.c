@@ -363,10 +363,11 @@ static void take_part(void *arg, int64_t self)
     course *c = arg;
     for (int64_t step = 0; step < c->steps && !fnn_stopped(); step++) {
         run_step(c, (int)self, step);
-        for (int turn = 0; atomic_load(&c->finished.next) < (step + 1) * c->chunks; turn++) {
+        if (step == c->steps - 1) return; /* the last meeting is the region's end */
+        for (int turn = 0; atomic_load(&c->finished.next) < (step + 1) * c->chunks; turn += turn < SPINS_ALONE) {
             if (fnn_stopped()) return; /* as those may have done whose chunks are missing */
             if (turn < SPINS_ALONE) pause_cpu();
-            else sched_yield(), turn--;
+            else sched_yield();
         }
     }
 }
