@@ -38,11 +38,12 @@ ALWAYS_INLINE vec FN(silu_forward)(vec x, vec alpha)
     (void)alpha;
     return v_mul(v_max(v_set1(-REAL_MAX), x), FN(v_sigmoid)(x));
 }
+/* x Phi(x) = max(x, 0) - |x| Phi(-|x|) */
 ALWAYS_INLINE vec FN(gelu_forward)(vec x, vec alpha)
 {
-    vec density;
+    vec a, density, tail = FN(v_normal_tail)(x, &a, &density);
     (void)alpha;
-    return v_mul(v_max(v_set1(-REAL_MAX), x), FN(v_normal_cdf)(x, &density));
+    return v_fnma(a, tail, v_max(v_zero(), x));
 }
 
 /* dy f'(.), from the saved output y, or from the saved input x for silu and gelu */
@@ -94,7 +95,8 @@ ALWAYS_INLINE vec FN(silu_backward)(vec x, vec dy, vec alpha)
 }
 ALWAYS_INLINE vec FN(gelu_backward)(vec x, vec dy, vec alpha)
 {
-    vec density, cdf = FN(v_normal_cdf)(x, &density);
+    vec a, density, tail = FN(v_normal_tail)(x, &a, &density);
+    vec cdf = v_select(v_lt(x, v_zero()), tail, v_sub(v_set1(1), tail));
     vec slope = v_mul(FN(clamp)(-REAL_MAX, REAL_MAX, x), v_set1((real)0.39894228040143267794)); /* 1 / sqrt(2 pi) */
     (void)alpha;
     return v_mul(dy, v_fma(slope, density, cdf));

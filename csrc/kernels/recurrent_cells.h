@@ -21,7 +21,7 @@ ALWAYS_INLINE void FN(activate_gates)(vec *x, const int sigmoids, const int n)
     vec k[2 * CELL_VECTORS], y[2 * CELL_VECTORS];
     EACH(v, n) x[v] = v < sigmoids ? FN(clamp)(EXP_LOWEST, CELL_HIGHEST, x[v])
                                    : FN(clamp)(EXPM1_LOWEST, CELL_HIGHEST, v_add(x[v], x[v]));
-    FN(exps_reduced)(n, x, NULL, k, y);
+    FN(exps_reduced)(n, x, k, y);
     EACH(v, n) k[v] = v_ldexp(v_set1(1), k[v]);
     EACH(v, n) y[v] = v_fma(k[v], y[v], v < sigmoids ? k[v] : v_sub(k[v], v_set1(1)));
     EACH(v, n) x[v] = v_near_div(y[v], v_add(y[v], v_set1(v < sigmoids ? 1 : 2)));

@@ -133,25 +133,29 @@ ALWAYS_INLINE vec FN(polynomial)(vec x, const real *c, int terms)
 }
 #define POLYNOMIAL(x, c) FN(polynomial)(x, c, LENGTH(c))
 
-/* y = exp(r) - 1 for r = (x + low) - k ln(2), |r| <= ln(2)/2, of n vectors in step; low refines x and is small beside 1,
- * or it is NULL. */
-ALWAYS_INLINE void FN(exps_reduced)(int n, vec *x, const vec *low, vec *k, vec *y)
+/* x - k ln(2), of absolute value ln(2)/2 at most */
+ALWAYS_INLINE vec FN(exp_remainder)(vec x, vec *k)
+{
+    *k = v_round(v_mul(x, v_set1((real)1.44269504088896340736)));
+    return v_fnma(*k, v_set1(LN2_LO), v_fnma(*k, v_set1(LN2_HI), x));
+}
+
+/* exp(r) - 1 for such a remainder. */
+ALWAYS_INLINE vec FN(exp_fraction)(vec r) { return v_fma(v_mul(r, r), POLYNOMIAL(r, FN(exp_fit)), r); }
+
+/* 2^-k exp(x) - 1 */
+ALWAYS_INLINE vec FN(exp_reduced)(vec x, vec *k) { return FN(exp_fraction)(FN(exp_remainder)(x, k)); }
+
+/* The same of n vectors that take each operation in turn, to y; x is spent. */
+ALWAYS_INLINE void FN(exps_reduced)(int n, vec *x, vec *k, vec *y)
 {
     for (int v = 0; v < n; v++) k[v] = v_round(v_mul(x[v], v_set1((real)1.44269504088896340736)));
     for (int v = 0; v < n; v++) x[v] = v_fnma(k[v], v_set1(LN2_HI), x[v]);
     for (int v = 0; v < n; v++) x[v] = v_fnma(k[v], v_set1(LN2_LO), x[v]);
-    for (int v = 0; v < n && low; v++) x[v] = v_add(x[v], low[v]);
     for (int v = 0; v < n; v++) y[v] = v_set1(FN(exp_fit)[LENGTH(FN(exp_fit)) - 1]);
     for (int i = LENGTH(FN(exp_fit)) - 2; i >= 0; i--)
         for (int v = 0; v < n; v++) y[v] = v_fma(y[v], x[v], v_set1(FN(exp_fit)[i]));
     for (int v = 0; v < n; v++) y[v] = v_fma(v_mul(x[v], x[v]), y[v], x[v]);
-}
-
-ALWAYS_INLINE vec FN(exp_reduced)(vec x, vec low, vec *k)
-{
-    vec y;
-    FN(exps_reduced)(1, &x, &low, k, &y);
-    return y;
 }
 
 /* v_max(limit, x), in this order, keeps NaN. */
@@ -159,14 +163,14 @@ ALWAYS_INLINE vec FN(clamp)(real low, real high, vec x) { return v_min(v_set1(hi
 
 ALWAYS_INLINE vec FN(v_exp)(vec x)
 {
-    vec k, y = FN(exp_reduced)(FN(clamp)(EXP_LOWEST, EXP_HIGHEST, x), v_zero(), &k);
+    vec k, y = FN(exp_reduced)(FN(clamp)(EXP_LOWEST, EXP_HIGHEST, x), &k);
     return v_ldexp(v_add(y, v_set1(1)), k);
 }
 
 /* 2^k (exp(r) - 1) + (2^k - 1), halved so that 2^k does not overflow before the result does. */
 ALWAYS_INLINE vec FN(v_expm1)(vec x)
 {
-    vec k, y = FN(exp_reduced)(FN(clamp)(EXPM1_LOWEST, EXP_HIGHEST, x), v_zero(), &k);
+    vec k, y = FN(exp_reduced)(FN(clamp)(EXPM1_LOWEST, EXP_HIGHEST, x), &k);
     vec half = v_ldexp(v_set1((real)0.5), k);
     y = v_fma(half, y, v_sub(half, v_set1((real)0.5)));
     return v_add(y, y);
@@ -232,14 +236,13 @@ ALWAYS_INLINE vec FN(v_sigmoid)(vec x)
     return v_div(v_select(v_lt(x, v_zero()), e, one), v_add(one, e));
 }
 
-/* exp(-a^2) for 0 <= a <= 2 ERFCX_LIMIT; the rounding error of a^2, which exp would magnify, is carried along. */
+/* exp(-factor a^2) for 0 <= a <= 2 ERFCX_LIMIT and a power of two; exp would magnify the rounding error of a^2. */
 ALWAYS_INLINE vec FN(exp_minus_square)(vec a, real factor)
 {
-    vec head = v_head(a);
-    vec low = v_mul(v_mul(v_sub(a, head), v_add(a, head)), v_set1(-factor));
-    vec high = v_max(v_set1(EXP_LOWEST), v_mul(v_mul(head, head), v_set1(-factor)));
-    vec k, y = FN(exp_reduced)(high, low, &k);
-    return v_ldexp(v_add(y, v_set1(1)), k);
+    vec square = v_mul(a, a), k;
+    vec r = FN(exp_remainder)(v_max(v_set1(EXP_LOWEST), v_mul(square, v_set1(-factor))), &k);
+    r = v_fma(v_square_error(a, square), v_set1(factor), r);
+    return v_ldexp(v_add(FN(exp_fraction)(r), v_set1(1)), k);
 }
 
 /* exp(a^2) erfc(a) for 0 <= a <= ERFCX_LIMIT; every coefficient is positive, so the sums are well conditioned. */
@@ -256,15 +259,15 @@ ALWAYS_INLINE vec FN(v_erf)(vec x)
     return v_copysign(v_select(v_lt(a, one), small, large), x);
 }
 
-/* The normal distribution function and sqrt(2 pi) times its density. The lower tail keeps its relative accuracy. */
-ALWAYS_INLINE vec FN(v_normal_cdf)(vec x, vec *density)
+/* The normal distribution function at -|x|, to a small relative error, and sqrt(2 pi) times the density there. *a is |x|,
+ * or where the function is 0 a number beyond which it is. */
+ALWAYS_INLINE vec FN(v_normal_tail)(vec x, vec *a, vec *density)
 {
     real limit = (real)1.41421356237309504880 * ERFCX_LIMIT;
-    vec a = v_min(v_set1(limit), v_abs(x));
-    *density = FN(exp_minus_square)(a, (real)0.5);
-    vec tail = FN(v_erfcx)(v_mul(a, v_set1((real)0.70710678118654752440)));
-    tail = v_mul(v_mul(tail, *density), v_set1((real)0.5));
-    return v_select(v_lt(x, v_zero()), tail, v_sub(v_set1(1), tail));
+    *a = v_min(v_set1(limit), v_abs(x));
+    *density = FN(exp_minus_square)(*a, (real)0.5);
+    vec tail = FN(v_erfcx)(v_mul(*a, v_set1((real)0.70710678118654752440)));
+    return v_mul(v_mul(tail, *density), v_set1((real)0.5));
 }
 
 /* sin and cos of 2 pi u for 0 <= u <= 1: u = (q + s/2) / 4 with a quarter q and |s| <= 1 */

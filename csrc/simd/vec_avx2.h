@@ -16,7 +16,6 @@
 #define SET1_INT(k) _mm256_set1_epi32((int32_t)(k))
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
-#define HEAD_MASK (~0xfff)
 #define IOTA _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)
 typedef __m256 vec;
 typedef struct {
@@ -24,7 +23,6 @@ typedef struct {
 } wide;
 #else
 #undef SET1_INT
-#undef HEAD_MASK
 #undef IOTA
 #define OP(name) _mm256_##name##_pd
 #define OP_INT(name) _mm256_##name##_epi64
@@ -33,7 +31,6 @@ typedef struct {
 #define SET1_INT(k) _mm256_set1_epi64x((int64_t)(k))
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
-#define HEAD_MASK (~0x7ffffffLL)
 #define IOTA _mm256_setr_epi64x(0, 1, 2, 3)
 typedef __m256d vec;
 typedef struct {
@@ -70,6 +67,7 @@ ALWAYS_INLINE vec v_mul(vec a, vec b) { return OP(mul)(a, b); }
 ALWAYS_INLINE vec v_div(vec a, vec b) { return OP(div)(a, b); }
 ALWAYS_INLINE vec v_fma(vec a, vec b, vec c) { return OP(fmadd)(a, b, c); }
 ALWAYS_INLINE vec v_fnma(vec a, vec b, vec c) { return OP(fnmadd)(a, b, c); }
+ALWAYS_INLINE vec v_square_error(vec a, vec square) { return v_fnma(a, a, square); }
 ALWAYS_INLINE vec v_max(vec a, vec b) { return OP(max)(a, b); }
 ALWAYS_INLINE vec v_min(vec a, vec b) { return OP(min)(a, b); }
 ALWAYS_INLINE vec v_sqrt(vec a) { return OP(sqrt)(a); }
@@ -151,7 +149,6 @@ ALWAYS_INLINE vec v_mantissa(vec a)
     vec digits = AS_REAL(SET1_INT((1LL << MANTISSA_BITS) - 1));
     return OP(or)(OP(and)(b, digits), v_set1(1));
 }
-ALWAYS_INLINE vec v_head(vec a) { return OP(and)(a, AS_REAL(SET1_INT(HEAD_MASK))); }
 
 ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return OP(permute2f128)(OP(unpacklo)(a, b), OP(unpackhi)(a, b), 0x20); }
 ALWAYS_INLINE vec v_zip_high(vec a, vec b) { return OP(permute2f128)(OP(unpacklo)(a, b), OP(unpackhi)(a, b), 0x31); }

@@ -50,6 +50,7 @@ ALWAYS_INLINE vec v_mul(vec a, vec b) { return OP(mul)(a, b); }
 ALWAYS_INLINE vec v_div(vec a, vec b) { return OP(div)(a, b); }
 ALWAYS_INLINE vec v_fma(vec a, vec b, vec c) { return OP(fmadd)(a, b, c); }
 ALWAYS_INLINE vec v_fnma(vec a, vec b, vec c) { return OP(fnmadd)(a, b, c); }
+ALWAYS_INLINE vec v_square_error(vec a, vec square) { return v_fnma(a, a, square); }
 ALWAYS_INLINE vec v_max(vec a, vec b) { return OP(max)(a, b); }
 ALWAYS_INLINE vec v_min(vec a, vec b) { return OP(min)(a, b); }
 ALWAYS_INLINE vec v_sqrt(vec a) { return OP(sqrt)(a); }
@@ -81,14 +82,6 @@ ALWAYS_INLINE vec v_round(vec a) { return OP(roundscale)(a, _MM_FROUND_TO_NEARES
 ALWAYS_INLINE vec v_ldexp(vec a, vec k) { return OP(scalef)(a, k); }
 ALWAYS_INLINE vec v_exponent(vec a) { return OP(getexp)(a); }
 ALWAYS_INLINE vec v_mantissa(vec a) { return OP(getmant)(a, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
-ALWAYS_INLINE vec v_head(vec a)
-{
-#if REAL_BITS == 32
-    return OP(and)(a, _mm512_castsi512_ps(OP_INT(set1)(~0xfff)));
-#else
-    return OP(and)(a, _mm512_castsi512_pd(OP_INT(set1)(~0x7ffffffLL)));
-#endif
-}
 
 ALWAYS_INLINE vmask v_lt(vec a, vec b) { return OP_MASK(cmp)(a, b, _CMP_LT_OQ); }
 ALWAYS_INLINE vmask v_le(vec a, vec b) { return OP_MASK(cmp)(a, b, _CMP_LE_OQ); }

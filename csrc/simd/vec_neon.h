@@ -15,7 +15,6 @@
 #undef AS_REAL
 #undef MANTISSA_BITS
 #undef EXPONENT_BIAS
-#undef HEAD_MASK
 #undef IOTA
 #define vint FN(vint)
 #if REAL_BITS == 32
@@ -29,7 +28,6 @@
 #define AS_REAL(a) vreinterpretq_f32_u32(a)
 #define MANTISSA_BITS 23
 #define EXPONENT_BIAS 127
-#define HEAD_MASK 0xfffff000u
 #define SIGN_BIT 0x80000000u
 #define IOTA ((vint){0, 1, 2, 3})
 typedef float32x4_t vec;
@@ -50,7 +48,6 @@ typedef struct {
 #define AS_REAL(a) vreinterpretq_f64_u64(a)
 #define MANTISSA_BITS 52
 #define EXPONENT_BIAS 1023
-#define HEAD_MASK 0xfffffffff8000000u
 #define SIGN_BIT 0x8000000000000000u
 #define IOTA ((vint){0, 1})
 typedef float64x2_t vec;
@@ -119,6 +116,7 @@ ALWAYS_INLINE vec v_mul(vec a, vec b) { return OP(mul)(a, b); }
 ALWAYS_INLINE vec v_div(vec a, vec b) { return OP(div)(a, b); }
 ALWAYS_INLINE vec v_fma(vec a, vec b, vec c) { return OP(fma)(c, a, b); }
 ALWAYS_INLINE vec v_fnma(vec a, vec b, vec c) { return OP(fms)(c, a, b); }
+ALWAYS_INLINE vec v_square_error(vec a, vec square) { return v_fnma(a, a, square); }
 /* Not FMAX and FMIN, which give NaN where only a is NaN. */
 ALWAYS_INLINE vec v_max(vec a, vec b) { return OP(bsl)(OP(cgt)(a, b), a, b); }
 ALWAYS_INLINE vec v_min(vec a, vec b) { return OP(bsl)(OP(clt)(a, b), a, b); }
@@ -175,7 +173,6 @@ ALWAYS_INLINE vec v_mantissa(vec a)
     vec b = v_select(small, v_mul(a, v_set1(DENORMAL_SCALE)), a);
     return OP(bsl)(FN(bits_set1)((1ULL << MANTISSA_BITS) - 1), b, v_set1(1));
 }
-ALWAYS_INLINE vec v_head(vec a) { return v_keep(FN(bits_set1)(HEAD_MASK), a); }
 
 ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return OP(zip1)(a, b); }
 ALWAYS_INLINE vec v_zip_high(vec a, vec b) { return OP(zip2)(a, b); }

@@ -136,7 +136,12 @@ ALWAYS_INLINE vec v_mantissa(vec a)
     vint b = (vint)v_select(a < v_set1(REAL_MIN), a * DENORMAL_SCALE, a);
     return (vec)((b & FN(int_set1)(((lane_int)1 << MANTISSA_BITS) - 1)) | (vint)v_set1(1));
 }
-ALWAYS_INLINE vec v_head(vec a) { return (vec)((vint)a & FN(int_set1)(HEAD_MASK)); }
+/* Dekker 1971: the square of the upper half of the digits is exact. */
+ALWAYS_INLINE vec v_square_error(vec a, vec square)
+{
+    vec head = (vec)((vint)a & FN(int_set1)(HEAD_MASK)), rest = a - head;
+    return (square - head * head) - rest * (a + head);
+}
 
 #if REAL_BITS == 32
 ALWAYS_INLINE vec v_zip_low(vec a, vec b) { return (vec){a[0], b[0], a[1], b[1]}; }

@@ -58,7 +58,9 @@
 #define v_ldexp FN(v_ldexp)       /* (x, k): x 2^k, rounded once; k integral, within twice the exponent range */
 #define v_exponent FN(v_exponent) /* floor(log2(x)) for finite x > 0, denormals too */
 #define v_mantissa FN(v_mantissa) /* x / 2^v_exponent(x), in [1, 2), for finite x > 0 */
-#define v_head FN(v_head)         /* x with the lower half of its digits cleared: its square is exact */
+
+/* (x, x x as rounded): square - x^2, exactly. */
+#define v_square_error FN(v_square_error)
 
 /* Comparisons are false where either side is NaN. */
 #define v_lt FN(v_lt)
