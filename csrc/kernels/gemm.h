@@ -210,8 +210,15 @@ static void FN(run_chunk)(void *arg, int64_t chunk)
                  panels * (j + 1) / s->column_parts);
 }
 
-/* Shares a block out. Few rows are cut by columns, so that each thread reads B once and only its part; more of them by
- * rows, so that each reads A once. A part has a dozen rows at least: lower tiles would sum in another order. */
+/* Whether a product of few rows is cut by columns, so that each thread reads its part of a large B alone. Else it is cut by
+ * rows, as the ops are that work row by row: a thread then finds A in its own cache. By rows one sequence of 64 steps of a
+ * transformer with d = 128 takes 0.94 of the time on two threads. */
+static int FN(by_columns)(const FN(product) *g)
+{
+    return g->m < 24 || (g->m < 96 && 2 * g->m * (g->n + g->k) < g->n * g->k);
+}
+
+/* Shares a block out, in equal numbers of parts. One has a dozen rows at least: lower tiles would sum in another order. */
 static void FN(run_block)(FN(block) *s, int threads)
 {
     const int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m, chunks = 4 * (int64_t)threads;
@@ -224,8 +231,9 @@ static void FN(run_block)(FN(block) *s, int threads)
         s->column_parts = FN(least)(panels, chunks / 2);
     } else {
         if (s->g->packed) fnn_parallel(threads, panels, FN(pack_chunk), s);
-        if (m < 96) s->column_parts = FN(least)(panels, chunks);
+        if (FN(by_columns)(s->g)) s->column_parts = FN(least)(panels, chunks);
         if (m >= 24) s->row_parts = FN(least)(m / 12, FN(parts_of)(chunks, s->column_parts));
+        if (s->row_parts > threads) s->row_parts -= s->row_parts % threads;
     }
     fnn_parallel(threads, s->row_parts * s->column_parts, FN(run_chunk), s);
 }
