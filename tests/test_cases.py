@@ -94,8 +94,14 @@ def test_training_agrees_with_the_reference(case):
     history = net.fit(X, y, epochs=2, batch_size=5, shuffle=False, verbose=False)
     np.testing.assert_allclose(history["loss"], losses, rtol=1e-11)
     for name, weight in net.get_weights().items():
-        # Adam divides by the root of g^2, so that small gradients count as much as large ones, rounding and all
-        np.testing.assert_allclose(weight, expected[name], rtol=0, atol=1e-10, err_msg=name)
+        # Adam divides by the root of g^2, so that small gradients count as much as large ones, rounding and all. Those
+        # of the keys' bias are nothing else, since it shifts all scores of a query alike: they are left out.
+        keys = {"qkv_bias": (1, 3), "key_value_bias": (0, 2)}.get(name.rpartition(".")[2])
+        rows = np.ones(len(weight), dtype=bool)
+        if keys is not None:
+            part, parts = keys
+            rows[part * len(rows) // parts : (part + 1) * len(rows) // parts] = False
+        np.testing.assert_allclose(weight[rows], expected[name][rows], rtol=0, atol=1e-10, err_msg=name)
 
 
 @every_case

@@ -210,15 +210,15 @@ static void FN(run_chunk)(void *arg, int64_t chunk)
                  panels * (j + 1) / s->column_parts);
 }
 
-/* Whether a product of few rows is cut by columns, so that each thread reads its part of a large B alone. Else it is cut by
- * rows, as the ops are that work row by row: a thread then finds A in its own cache. By rows one sequence of 64 steps of a
- * transformer with d = 128 takes 0.94 of the time on two threads. */
+/* Whether a product of few rows is cut by columns, so that each thread reads its part of a large B alone. Else it is
+ * cut by rows, as the ops are that work row by row: a thread then finds A in its own cache. By rows one sequence of 64
+ * steps of a transformer with d = 128 takes 0.94 of the time on two threads. */
 static int FN(by_columns)(const FN(product) *g)
 {
     return g->m < 24 || (g->m < 96 && 2 * g->m * (g->n + g->k) < g->n * g->k);
 }
 
-/* Shares a block out, in equal numbers of parts. One has a dozen rows at least: lower tiles would sum in another order. */
+/* Shares a block out. A part has a dozen rows at least: lower tiles would sum in another order. */
 static void FN(run_block)(FN(block) *s, int threads)
 {
     const int64_t panels = FN(parts_of)(s->columns, GEMM_PANEL), m = s->g->m, chunks = 4 * (int64_t)threads;

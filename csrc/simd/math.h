@@ -259,8 +259,8 @@ ALWAYS_INLINE vec FN(v_erf)(vec x)
     return v_copysign(v_select(v_lt(a, one), small, large), x);
 }
 
-/* The normal distribution function at -|x|, to a small relative error, and sqrt(2 pi) times the density there. *a is |x|,
- * or where the function is 0 a number beyond which it is. */
+/* The normal distribution function at -|x|, to a small relative error, and sqrt(2 pi) times the density there. *a is
+ * |x|, but no more than a number from which on the function is 0. */
 ALWAYS_INLINE vec FN(v_normal_tail)(vec x, vec *a, vec *density)
 {
     real limit = (real)1.41421356237309504880 * ERFCX_LIMIT;
