@@ -333,12 +333,16 @@ enum {
 };
 
 typedef struct {
+    _Alignas(128) _Atomic int64_t chunks; /* counted over all steps */
+} tally;
+
+typedef struct {
     fnn_step_task task;
     void *arg;
     int64_t steps, chunks;
     int parts;
-    share shares[MAX_PARTS]; /* claims, counted over all steps */
-    share finished;          /* chunks that have run, likewise */
+    tally claimed[MAX_PARTS]; /* of each thread's share */
+    tally finished;
 } course;
 
 /* Chunks of the thread's own share, the same at every step, then what is left of the others'. */
@@ -348,12 +352,12 @@ static void run_step(course *c, int self, int64_t step)
         const int part = (self + k) % c->parts;
         const int64_t first = first_chunk(c->chunks, part, c->parts);
         const int64_t size = first_chunk(c->chunks, part + 1, c->parts) - first;
-        int64_t claim = atomic_load(&c->shares[part].next);
+        int64_t claim = atomic_load(&c->claimed[part].chunks);
         while (claim < (step + 1) * size) {
-            if (!atomic_compare_exchange_weak(&c->shares[part].next, &claim, claim + 1)) continue;
+            if (!atomic_compare_exchange_weak(&c->claimed[part].chunks, &claim, claim + 1)) continue;
             c->task(c->arg, step, first + claim - step * size);
-            atomic_fetch_add(&c->finished.next, 1);
-            claim = atomic_load(&c->shares[part].next);
+            atomic_fetch_add(&c->finished.chunks, 1);
+            claim = atomic_load(&c->claimed[part].chunks);
         }
     }
 }
@@ -364,7 +368,7 @@ static void take_part(void *arg, int64_t self)
     for (int64_t step = 0; step < c->steps && !fnn_stopped(); step++) {
         run_step(c, (int)self, step);
         if (step == c->steps - 1) return; /* the last meeting is the region's end */
-        for (int turn = 0; atomic_load(&c->finished.next) < (step + 1) * c->chunks; turn += turn < SPINS_ALONE) {
+        for (int turn = 0; atomic_load(&c->finished.chunks) < (step + 1) * c->chunks; turn += turn < SPINS_ALONE) {
             if (fnn_stopped()) return; /* as those may have done whose chunks are missing */
             if (turn < SPINS_ALONE) pause_cpu();
             else sched_yield();

@@ -45,6 +45,7 @@ typedef void (*FN(unit_op))(const FN(cell) *c, int64_t j, int n, int edged, vmas
 ALWAYS_INLINE void FN(each_unit)(const FN(cell) *c, int64_t j, int64_t end, FN(unit_op) f)
 {
     for (; j + CELL_VECTORS * VL <= end; j += CELL_VECTORS * VL) f(c, j, CELL_VECTORS, 0, mask_first(VL));
+    for (; j + 2 * VL <= end; j += 2 * VL) f(c, j, 2, 0, mask_first(VL)); /* LSTM 32: 1.07 times as fast */
     for (; j + VL <= end; j += VL) f(c, j, 1, 0, mask_first(VL));
     if (j < end) f(c, j, 1, 1, mask_first(end - j));
 }
