@@ -3,13 +3,14 @@
  * C is cut into column panels of TILE_WIDTH vectors and each panel into tiles (gemm_tile.h). k is cut into blocks such
  * that the rows of A under a tile stay in L1 and a block of B in L2. Both are read where they lie as long as that is not
  * slower; gemm_pack.h has the copies for when it is. Where C has few rows or few columns, another way round is faster:
- * as dot products (gemm_dot.h), or as C^T (gemm_flip.h).
+ * as dot products (gemm_dot.h), or as C^T (gemm_flip.h); a column times a row goes row by row (gemm_outer.h).
  *
  * How C is shared out among threads cannot be seen in the result: an element is one chain over k wherever its tile lies,
  * or several where the dims alone ask for that (gemm_tile.h, gemm_halves.h). */
 #include "../pool.h"
 
 #include "gemm_dot.h"
+#include "gemm_outer.h"
 #include "gemm_tile.h"
 
 #include "gemm_pack.h"
@@ -308,6 +309,10 @@ static int FN(worth_packing)(int64_t m, int64_t n, int64_t k, const real *b, int
 
 static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
+    if (FN(is_outer)(d, bias)) {
+        FN(multiply_outer)(cx, d, a, d->lda, b, c);
+        return;
+    }
     if (d->n == 1 && d->ldb == 1 && d->k > VL / 2) {
         FN(dots_job) job = {.d = d, .count = d->m, .k = d->k, .rows = a, .row_stride = d->lda, .x = b, .out = c,
                             .out_stride = d->ldc, .bias = bias};
@@ -322,6 +327,10 @@ static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
 
 static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
+    if (d->ldb == 1 && FN(is_outer)(d, bias)) {
+        FN(multiply_outer)(cx, d, a, d->lda, b, c);
+        return;
+    }
     const int one_column = d->n == 1;
     if (d->k > VL / 2 && (one_column || d->m <= (d->k < 128 ? 2 : 4))) {
         for (int64_t i = 0; i < (one_column ? 1 : d->m); i++) {
@@ -356,6 +365,10 @@ static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
         plain.update = NULL;
         FN(gemm_tn)(cx, &plain, a, b, bias, c);
         FN(optimize_matrix)(cx, d->m, d->n, d->ldc, d->update, c);
+        return;
+    }
+    if (FN(is_outer)(d, bias)) {
+        FN(multiply_outer)(cx, d, a, 1, b, c);
         return;
     }
     if (d->n > 1 && !bias && d->activation == FNN_LINEAR && FN(flips_tn)(d)) {
