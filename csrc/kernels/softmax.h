@@ -63,14 +63,20 @@ static void FN(softmax_turned)(int64_t rows, int64_t cols, const real *x, real *
     _Alignas(64) real e[SHORT_ROW * VL];
     vec sums[2] = {v_zero(), v_zero()};
     const vec top = FN(turn_rows)(rows, cols, x, e);
-    for (int64_t j = 0; j < cols; j++) {
-        vec one = FN(v_exp)(v_sub(v_load(e + j * VL), top));
-        v_store(e + j * VL, one);
-        sums[j % 2] = v_add(sums[j % 2], one);
-    }
+    for (int64_t j = 0; j < cols; j++) v_store(e + j * VL, FN(v_exp)(v_sub(v_load(e + j * VL), top)));
+    for (int64_t j = 0; j < cols; j++) sums[j % 2] = v_add(sums[j % 2], v_load(e + j * VL));
     const vec factor = v_div(v_set1(1), v_add(sums[0], sums[1]));
     for (int64_t j = 0; j < cols; j++) v_store(e + j * VL, v_mul(v_load(e + j * VL), factor));
     FN(transpose_matrix)(cols, rows, e, VL, y, cols, 0);
+}
+
+/* The same for one by itself, to the same bits. */
+static void FN(softmax_short)(int64_t cols, const real *x, real *y)
+{
+    real sums[2] = {0, 0};
+    FN(row_exp)(cols, x, FN(row_max)(cols, x), y);
+    for (int64_t j = 0; j < cols; j++) sums[j % 2] += y[j];
+    FN(map1)(cols, y, y, v_set1(1 / (sums[0] + sums[1])), FN(scale_op));
 }
 
 static void FN(softmax_forward_range)(void *args, int64_t begin, int64_t end, int64_t chunk)
@@ -86,6 +92,10 @@ static void FN(softmax_forward_range)(void *args, int64_t begin, int64_t end, in
     for (int64_t i = begin; i < end; i++) {
         const real *x = s->x + i * n;
         real *y = s->y + i * n;
+        if (n <= SHORT_ROW) {
+            FN(softmax_short)(n, x, y);
+            continue;
+        }
         double sum = FN(row_exp)(n, x, FN(row_max)(n, x), y);
         FN(map1)(n, y, y, v_set1((real)(1 / sum)), FN(scale_op));
     }
@@ -110,7 +120,7 @@ static void FN(softmax_backward_range)(void *args, int64_t begin, int64_t end, i
 
 static void FN(softmax_forward)(const fnn_ctx *cx, int64_t rows, int64_t cols, const real *x, real *y)
 {
-    /* A single row is done sooner by itself. */
+    /* A few rows are done sooner one by one. */
     FN(softmax_args) s = {.cols = cols, .turned = rows > 3 && cols <= SHORT_ROW, .x = x, .y = y};
     FN(for_items)(cx, rows, cols, FN(softmax_forward_range), &s);
 }
