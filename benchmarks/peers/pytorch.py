@@ -150,6 +150,8 @@ class TorchCompile(TorchEager):
         torch = ready()
         from torch.nn import functional
 
+        torch._dynamo.reset()  # it allows a function eight compilations, and this one has one or two on every rung
+
         X, y = (torch.from_numpy(array) for array in rung.data)
         loss_of = functional.cross_entropy if rung.classes else functional.mse_loss
         params = [torch.from_numpy(array.T.copy()) for layer in rung.weights for array in layer]
