@@ -8,8 +8,8 @@ function of the package and after each call of a built-in one.
 """
 
 import contextlib
+import copy
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -159,7 +159,7 @@ def check_all_places(name, stride=1):
         if bits(net) not in steps:
             problem = f"left after {net._state.steps} steps and {net._state.epochs} epochs with other bits"
         times = steps.get(bits(net))
-        twin = pickle.loads(pickle.dumps(net)) if times is None else after(make, call, times)
+        twin = copy.deepcopy(net) if times is None else after(make, call, times)
         problem = problem or future(net, twin)
         if problem:
             bad.append(f"{strike.where}: {problem}")
@@ -264,7 +264,7 @@ def interrupted(seed):
 def check_after(net, before, untouched):
     """The network predicts, and trains on exactly as its saved copy does, which knows of no interrupt."""
     assert np.array_equal(net.params, before) or not untouched
-    twin = pickle.loads(pickle.dumps(net))
+    twin = copy.deepcopy(net)
     for one in (net, twin):
         one.fit(BIG[:500], BIG[:500, :2], epochs=2, verbose=0)
     assert np.isfinite(net.params).all() and net.params.tobytes() == twin.params.tobytes()
@@ -297,7 +297,7 @@ def slow(kind):
         rows *= 2 if seconds > LEAST / 8 else 4
         X, y = np.zeros((rows, *shape), "float32"), np.zeros((rows, 2), "float32")
         X += rng.standard_normal(shape)
-        twin, before = pickle.loads(pickle.dumps(net)), time.perf_counter()
+        twin, before = copy.deepcopy(net), time.perf_counter()
         one_step(twin, X, y)
         seconds = time.perf_counter() - before
     return net, X, y, seconds
@@ -338,7 +338,7 @@ def check_within_a_step(kind, share, count):
     net, X, y, seconds = slow(kind)
     delays = []
     for at in rng.uniform(0, share * seconds, count):
-        twin = pickle.loads(pickle.dumps(net))
+        twin = copy.deepcopy(net)
         delays.append(struck_after(at, lambda: one_step(net, X, y)))
         check_dropped_or_done(net, twin, X, y)
     before = time.perf_counter()
@@ -356,7 +356,7 @@ def test_interrupted_within_a_step(kind):
     net, X, y, seconds = slow(kind)
     delays = []
     while min(delays, default=LIMIT) >= LIMIT and len(delays) < 12:  # on a busy machine others may have the CPU
-        twin = pickle.loads(pickle.dumps(net))
+        twin = copy.deepcopy(net)
         delay = struck_after(seconds / 6, lambda: one_step(net, X, y))
         check_dropped_or_done(net, twin, X, y)
         if delay is not None:  # the step may have been quicker this time
