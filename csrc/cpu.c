@@ -22,6 +22,7 @@
 #endif
 #ifdef __linux__
 #include <sched.h>
+#include <sys/syscall.h>
 #include <time.h>
 #endif
 #ifdef __APPLE__
@@ -146,6 +147,51 @@ static size_t detect_cache(int level)
 }
 
 #endif
+
+/* ---- tiles --------------------------------------------------------------------------------------------------- */
+
+#if defined(__linux__) && defined(__x86_64__)
+
+/* CPUID leaf 7: AMX-BF16 and AMX-TILE in EDX, AVX512-BF16 in EAX of its second part; XCR0: both parts of the tiles' state.
+ * arch_prctl asks for that state (Documentation/arch/x86/xstate.rst of Linux 5.16 and later). */
+enum {
+    LEAF7_EDX_AMX = 1 << 22 | 1 << 24,
+    LEAF7_1_EAX_AVX512_BF16 = 1 << 5,
+    XCR0_TILES = 3 << 17,
+    ARCH_REQ_XCOMP_PERM = 0x1023,
+    XFEATURE_XTILEDATA = 18
+};
+
+static int tiles_permitted(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    if (!fnn_cpu_has_avx512() || !has(xcr0(), XCR0_TILES)) return 0;
+    if (!__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) || !has(edx, LEAF7_EDX_AMX) || eax < 1) return 0;
+    if (!__get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) || !has(eax, LEAF7_1_EAX_AVX512_BF16)) return 0;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA) == 0;
+}
+
+#else
+
+static int tiles_permitted(void) { return 0; }
+
+#endif
+
+static _Atomic int tiles; /* 0: not yet asked; 1: there; -1: not. A race asks twice for the same */
+
+int fnn_cpu_tiles(void)
+{
+    int known = atomic_load_explicit(&tiles, memory_order_relaxed);
+    if (known == 0) {
+        known = tiles_permitted() ? 1 : -1;
+        atomic_store_explicit(&tiles, known, memory_order_relaxed);
+    }
+    return known > 0;
+}
+
+int fnn_cpu_no_tiles(void) { return 0; }
+
+void fnn_assume_tiles(int there) { atomic_store_explicit(&tiles, there, memory_order_relaxed); }
 
 /* ---- caches -------------------------------------------------------------------------------------------------- */
 

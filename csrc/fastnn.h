@@ -251,6 +251,7 @@ typedef struct fnn_target {
     const fnn_kernels_f64 *f64;
     size_t (*gemm_scratch_f32)(const fnn_gemm *d, int32_t precision, int32_t threads);
     size_t (*gemm_scratch_f64)(const fnn_gemm *d, int32_t precision, int32_t threads);
+    int (*tiles)(void); /* whether FNN_HIGH and FNN_MEDIUM find tiles of bfloat16 on this CPU; else both are FNN_HIGHEST */
 } fnn_target;
 
 /* The targets that were compiled in, best first; returns their number. Not all of them need run on this CPU. */
@@ -271,6 +272,8 @@ unsigned fnn_flush_denormals(void);
 int fnn_cpu_count(void);
 /* Cache sizes in bytes; a sensible guess where the system does not tell. */
 size_t fnn_cache_size(int level);
+/* For tests, which bring an emulator of AMX's instructions: 1 takes tiles for there, 0 forgets what is known of them. */
+void fnn_assume_tiles(int there);
 
 /* How many threads a call takes that does not say; 0 while nobody has set it, and setting 0 is to forget. Kernels and the
  * pool go by fnn_ctx alone. By these names, which are the only ones that the extension module exports, tools that limit

@@ -249,9 +249,13 @@ static int ensure_workers(int wanted)
         pool.fork_handled = true;
     }
     pool.spin_ns = wanted < fnn_cpu_count() ? SPIN_NS : 0;
-    sigset_t all, before; /* signals belong to the application's threads */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    /* Signals belong to the application's threads, but for those that a thread brings on itself, whose handlers (Python's
+     * faulthandler, for one) could not run if they were blocked. */
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+    sigset_t others, before;
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) sigdelset(&others, own[i]);
+    pthread_sigmask(SIG_SETMASK, &others, &before);
     while (size < wanted && start_worker(&pool.workers[size])) size++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     atomic_store(&pool.size, size);

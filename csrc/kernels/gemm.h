@@ -3,7 +3,8 @@
  * C is cut into column panels of TILE_WIDTH vectors and each panel into tiles (gemm_tile.h). k is cut into blocks such
  * that the rows of A under a tile stay in L1 and a block of B in L2. Both are read where they lie as long as that is not
  * slower; gemm_pack.h has the copies for when it is. Where C has few rows or few columns, another way round is faster:
- * as dot products (gemm_dot.h), or as C^T (gemm_flip.h); a column times a row goes row by row (gemm_outer.h).
+ * as dot products (gemm_dot.h), or as C^T (gemm_flip.h); a column times a row goes row by row (gemm_outer.h). Where the
+ * caller settles for less than float, tiles of bfloat16 do the work (gemm_bf16.h).
  *
  * How C is shared out among threads cannot be seen in the result: an element is one chain over k wherever its tile lies,
  * or several where the dims alone ask for that (gemm_tile.h, gemm_halves.h). */
@@ -284,12 +285,14 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
     }
 }
 
+#include "gemm_bf16.h"
 #include "gemm_flip.h"
 #include "gemm_update.h"
 
 static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
 {
-    (void)precision, (void)threads;
+    (void)threads;
+    if (FN(in_bf16)(d, precision)) return FN(bf16_scratch)(d);
     int64_t packed_b = FN(least)(d->k, GEMM_STEPS) * FN(block_columns)(d->n);
     int64_t packed_a = FN(flips_nt)(d) ? d->k * FN(parts_of)(d->m, GEMM_PANEL) * GEMM_PANEL : 0;
     int64_t half = FN(large_for_halves)(d) ? HALVES_ROWS * d->n : 0, most = packed_a > packed_b ? packed_a : packed_b;
@@ -309,6 +312,10 @@ static int FN(worth_packing)(int64_t m, int64_t n, int64_t k, const real *b, int
 
 static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
+    if (FN(in_bf16)(d, cx->precision)) {
+        FN(multiply_bf16)(cx, d, a, 0, b, 0, bias, c);
+        return;
+    }
     if (FN(is_outer)(d, bias)) {
         FN(multiply_outer)(cx, d, a, d->lda, b, c);
         return;
@@ -327,6 +334,10 @@ static void FN(gemm_nn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
 
 static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
+    if (FN(in_bf16)(d, cx->precision)) {
+        FN(multiply_bf16)(cx, d, a, 0, b, 1, bias, c);
+        return;
+    }
     if (d->ldb == 1 && FN(is_outer)(d, bias)) {
         FN(multiply_outer)(cx, d, a, d->lda, b, c);
         return;
@@ -356,7 +367,8 @@ static void FN(gemm_nt)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
 
 static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, const real *b, const real *bias, real *c)
 {
-    if (FN(updates_in_place)(d)) {
+    const int in_bf16 = FN(in_bf16)(d, cx->precision);
+    if (!in_bf16 && FN(updates_in_place)(d)) {
         FN(multiply_update)(cx, d, a, b);
         return;
     }
@@ -365,6 +377,10 @@ static void FN(gemm_tn)(const fnn_ctx *cx, const fnn_gemm *d, const real *a, con
         plain.update = NULL;
         FN(gemm_tn)(cx, &plain, a, b, bias, c);
         FN(optimize_matrix)(cx, d->m, d->n, d->ldc, d->update, c);
+        return;
+    }
+    if (in_bf16) {
+        FN(multiply_bf16)(cx, d, a, 1, b, 0, bias, c);
         return;
     }
     if (FN(is_outer)(d, bias)) {

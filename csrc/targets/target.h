@@ -2,7 +2,7 @@
  * kernels.def, and the fnn_target record.
  *
  * A target file defines TARGET (its name, also the end of every function's name), TARGET_FEATURES (for people),
- * TARGET_SUPPORTED (a function) and SIMD (its vocabulary header), and includes this file. The instruction set itself
+ * TARGET_SUPPORTED (a function) and SIMD (its vocabulary header), perhaps SIMD_TILES (that of tiles), and includes this file. The instruction set itself
  * comes from the build's flags. Bodies have no include guards: to be included twice is what they are for. */
 #include <float.h>
 #include <math.h>
@@ -66,4 +66,9 @@ const fnn_target TARGET_RECORD(TARGET) = {
     .f64 = &TABLE_F64,
     .gemm_scratch_f32 = GEMM_SCRATCH_F32,
     .gemm_scratch_f64 = GEMM_SCRATCH_F64,
+#ifdef SIMD_TILES
+    .tiles = fnn_cpu_tiles,
+#else
+    .tiles = fnn_cpu_no_tiles,
+#endif
 };

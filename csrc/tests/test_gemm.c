@@ -3,13 +3,14 @@
  * Every buffer lies against an inaccessible page, rows are longer than their columns (the gaps must stay as they were),
  * and the scratch is exactly what was asked for. */
 #include "harness.h"
+#include "tile_emulator.h"
 
 enum { NN, NT, TN };
 static const char *const orientation_names[] = {"nn", "nt", "tn"};
 
 typedef struct {
     const fnn_target *target;
-    int orientation, threads, has_bias;
+    int orientation, threads, has_bias, precision;
     fnn_gemm d;
     /* rows x cols of A and B as they lie */
     int64_t rows_a, cols_a, rows_b, cols_b;
@@ -39,6 +40,14 @@ static long double activation(int kind, long double alpha, long double x)
     return x;
 }
 
+static void set_precision(product *q, int precision)
+{
+    q->precision = precision;
+    q->scratch_size = (REAL_BITS == 32 ? q->target->gemm_scratch_f32 : q->target->gemm_scratch_f64)(&q->d, precision, 8);
+    q->scratch = scratch_of(4, q->scratch_size);
+    CHECK((uintptr_t)q->scratch % 64 == 0, "the scratch asked for is whole lines: %zu bytes", q->scratch_size);
+}
+
 /* Buffers of a random product of these dims; gap: how much longer the rows may be. */
 static void set_up(product *q, const fnn_target *target, int orientation, int64_t m, int64_t n, int64_t k, int gap)
 {
@@ -62,19 +71,17 @@ static void set_up(product *q, const fnn_target *target, int orientation, int64_
     q->b = REALS(1, size_b, ANYWHERE);
     q->c = REALS(2, q->size_c, ANYWHERE);
     q->bias = REALS(3, n, ANYWHERE);
-    q->scratch_size = (REAL_BITS == 32 ? target->gemm_scratch_f32 : target->gemm_scratch_f64)(&q->d, FNN_HIGHEST, 8);
-    q->scratch = scratch_of(4, q->scratch_size);
     for (size_t i = 0; i < size_a; i++) q->a[i] = (real)uniform(-1, 1);
     for (size_t i = 0; i < size_b; i++) q->b[i] = (real)uniform(-1, 1);
     for (size_t i = 0; i < q->size_c; i++) q->c[i] = (real)uniform(-1, 1);
     for (int64_t i = 0; i < n; i++) q->bias[i] = (real)uniform(-1, 1);
-    CHECK((uintptr_t)q->scratch % 64 == 0, "the scratch asked for is whole lines: %zu bytes", q->scratch_size);
+    set_precision(q, FNN_HIGHEST);
 }
 
 static void run(product *q)
 {
     const KERNELS *k = TABLE(q->target);
-    fnn_ctx cx = {.threads = q->threads, .scratch = q->scratch, .scratch_size = q->scratch_size};
+    fnn_ctx cx = {.threads = q->threads, .precision = q->precision, .scratch = q->scratch, .scratch_size = q->scratch_size};
     void (*gemm)(const fnn_ctx *, const fnn_gemm *, const real *, const real *, const real *, real *) =
         q->orientation == NN ? k->gemm_nn : q->orientation == NT ? k->gemm_nt : k->gemm_tn;
     gemm(&cx, &q->d, q->a, q->b, q->has_bias ? q->bias : NULL, q->c);
@@ -104,6 +111,9 @@ static long double expected(const product *q, const real *before, int64_t i, int
     size += fabsl(added);
     long double y = activation(q->d.activation, q->d.alpha, sum);
     *bound = (long double)(q->d.k + 3) * EPSILON / 2 * size;
+    /* Tiles: both operands rounded to 8 bits; or to 16, three sums, and a product of two rests left out (gemm_bf16.h). */
+    if (q->precision == FNN_MEDIUM) *bound += size * 0x1.01p-8L;
+    if (q->precision == FNN_HIGH) *bound = 3 * *bound + size * 0x1.8p-17L;
     long double slope = q->d.activation == FNN_EXPONENTIAL ? 2 * y : 2; /* an upper bound, within what the sum is off */
     if (q->d.activation > FNN_RELU) *bound = slope * *bound + 8 * EPSILON * (fabsl(y) + size);
     return y;
@@ -250,16 +260,17 @@ static void test_threads(const fnn_target *target)
 
 /* The product with an optimizer's rule is, bit for bit, the product and then the optimizer: on parameters and slots of
  * C's layout, gaps untouched, on any number of threads. */
-static void test_update(const fnn_target *target)
+static void test_update(const fnn_target *target, int precision)
 {
     static const int64_t dims[][3] = {{1, 70, 3},  {4, 200, 64}, {13, 64, 32},   {100, 65, 17}, {37, 300, 256}, {25, 130, 257},
                                       {300, 40, 64}, {64, 10, 32}, {50, 1, 20}, {200, 333, 100}, {784, 128, 64}};
     static const int threads[] = {1, 2, 3, 8};
     enum { VECTORS = 4 }; /* p and three slots */
-    for (int i = 0; i < COUNT(dims); i++)
+    for (int i = precision == FNN_HIGHEST ? 0 : COUNT(dims) - 2; i < COUNT(dims); i++)
         for (int method = 0; method < FNN_OPTIMIZER_COUNT; method++) {
             product q;
             set_up(&q, target, TN, dims[i][0], dims[i][1], dims[i][2], i % 2 ? 9 : 0);
+            set_precision(&q, precision);
             size_t bytes = q.size_c * sizeof(real);
             real *start[VECTORS], *want[VECTORS], *got[VECTORS];
             for (int v = 0; v < VECTORS; v++) {
@@ -299,6 +310,87 @@ static void test_update(const fnn_target *target)
         }
 }
 
+/* ---- tiles of bfloat16 --------------------------------------------------------------------------------------- */
+
+static int own_tiles; /* of the CPU: then nothing counts them */
+static const int64_t bf16_dims[][3] = {{64, 64, 32},    {65, 64, 33},   {64, 79, 31 + 3},  {95, 97, 100}, {128, 10 + 64, 512},
+                                       {97, 200, 513},  {70, 550, 90},  {129, 65, 1030},  {400, 70, 64}, {66, 1030, 40}};
+
+/* Every element of C in each orientation, with what else a product does; and how far all of C is off, as a norm. */
+static void test_bf16_values(const fnn_target *target, int precision)
+{
+    for (int o = NN; o <= TN; o++)
+        for (int i = 0; i < COUNT(bf16_dims); i++)
+            for (int kind = 0; kind < (thinned ? 1 : 3); kind++) {
+                product q;
+                set_up(&q, target, o, bf16_dims[i][0], bf16_dims[i][1], bf16_dims[i][2], i % 3 ? 9 : 0);
+                q.d.accumulate = kind == 1;
+                q.d.activation = kind == 0 ? FNN_LINEAR : kind == 2 ? 1 + (int32_t)below(FNN_ACTIVATION_COUNT - 1) : 0;
+                q.has_bias = kind == 2;
+                set_precision(&q, precision);
+                const long before = tiles_multiplied();
+                run_and_compare(&q);
+                CHECK(own_tiles || tiles_multiplied() > before, "dims %d use tiles", i);
+                if (kind != 0) continue;
+                long double off = 0, all = 0;
+                for (int64_t r = 0; r < q.d.m; r += thinned ? 9 : 1)
+                    for (int64_t j = 0; j < q.d.n; j++) {
+                        long double bound, y = expected(&q, q.c, r, j, &bound), error = q.c[r * q.d.ldc + j] - y;
+                        off += error * error;
+                        all += y * y;
+                    }
+                const long double relative = sqrtl(off / all);
+                CHECK(relative < (precision == FNN_HIGH ? 1e-5L : 4e-3L), "gemm_%s, precision %d, dims %d: a relative error of %Lg",
+                      orientation_names[o], precision, i, relative);
+            }
+}
+
+static void test_bf16(const fnn_target *target)
+{
+    for (int precision = FNN_HIGH; precision <= FNN_MEDIUM; precision++) {
+        test_bf16_values(target, precision);
+        for (int o = NN; o <= TN; o++) {
+            product q;
+            char name[100];
+            set_up(&q, target, o, 300, 200, 600, 2);
+            q.has_bias = 1;
+            q.d.activation = FNN_TANH;
+            set_precision(&q, precision);
+            snprintf(name, sizeof name, "gemm_%s with precision %d", orientation_names[o], precision);
+            compare_threads(&q, name);
+
+            set_up(&q, target, o, 70, 80, 40, 3);
+            q.d.activation = FNN_RELU;
+            set_precision(&q, precision);
+            q.a[o == TN ? 5 * q.d.lda + 33 : 33 * q.d.lda + 5] = (real)NAN;
+            run(&q);
+            int64_t wrong = 0;
+            for (int64_t r = 0; r < 70; r++)
+                for (int64_t j = 0; j < 80; j++) wrong += (isnan(q.c[r * q.d.ldc + j]) != 0) != (r == 33);
+            CHECK(wrong == 0, "gemm_%s with precision %d: NaN, %ld elements", orientation_names[o], precision, (long)wrong);
+        }
+    }
+}
+
+/* Small products, doubles, and targets and CPUs without tiles: every bit as with full precision. */
+static void test_bf16_elsewhere(const fnn_target *target)
+{
+    static const int64_t dims[][3] = {{63, 300, 100}, {300, 63, 100}, {100, 100, 31}, {100, 90, 80}};
+    const int tiles = REAL_BITS == 32 && target->tiles();
+    for (int i = 0; i < COUNT(dims) - tiles; i++) {
+        product q;
+        set_up(&q, target, i % 3, dims[i][0], dims[i][1], dims[i][2], 2);
+        real *want = malloc(q.size_c * sizeof(real));
+        run(&q);
+        memcpy(want, q.c, q.size_c * sizeof(real));
+        set_precision(&q, FNN_MEDIUM);
+        run(&q);
+        CHECK(memcmp(want, q.c, q.size_c * sizeof(real)) == 0 && guards_intact(), "f%d %s, dims %d: precision without tiles",
+              REAL_BITS, target->name, i);
+        free(want);
+    }
+}
+
 RANDOM_PROBLEM(gemm)
 {
     if (below(50) == 0) random_product(target, 70, 140, 300);
@@ -315,6 +407,16 @@ SUITE(gemm)
         test_every_activation(targets[t]);
         test_special_values(targets[t]);
         test_threads(targets[t]);
-        test_update(targets[t]);
+        test_update(targets[t], FNN_HIGHEST);
+        test_bf16_elsewhere(targets[t]);
+        own_tiles = targets[t]->tiles();
+        if (REAL_BITS == 64 || (!own_tiles && !emulate_tiles())) continue;
+        fnn_assume_tiles(1);
+        if (targets[t]->tiles()) {
+            test_bf16(targets[t]);
+            test_bf16_elsewhere(targets[t]);
+            test_update(targets[t], FNN_HIGH);
+        }
+        fnn_assume_tiles(0);
     }
 }

@@ -13,6 +13,7 @@ def show_config() -> dict[str, Any]:
     from ._core import binding
     from ._threads import thread_count
 
+    tiles = binding.tiles()
     config = {
         "fastnn": __version__,
         "target": binding.target_name(),
@@ -21,7 +22,11 @@ def show_config() -> dict[str, Any]:
         "threads": thread_count(None),
         "cpus": binding.cpu_count(),
         "caches": {f"L{level}": binding.cache_size(level) for level in (1, 2, 3)},
-        "precision": {"highest": "float32", "high": "float32", "medium": "float32"},
+        "precision": {
+            "highest": "float32",
+            "high": "sums of bfloat16 products" if tiles else "float32",
+            "medium": "bfloat16 products" if tiles else "float32",
+        },
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": f"{sys.platform} {platform.machine()}",

@@ -12,6 +12,7 @@ import platform
 import numpy as np
 
 from . import layers
+from ._compile import PRECISIONS
 from ._core import binding, kernels
 from .network import Network
 
@@ -60,18 +61,30 @@ def _products():
     """Matrix products in three orientations, each element within the rounding of its sum."""
     rng = np.random.default_rng(1)
     for dtype in _DTYPES:
-        gemm, epsilon = kernels.engine_of(dtype).gemm, np.finfo(dtype).eps
-        for i in range(150):
-            m, n, k = (int(rng.choice(_SIZES)) for _ in range(3))
-            a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
-            kind = ("nn", "nt", "tn")[i % 3]
-            left = np.ascontiguousarray(a.T) if kind == "tn" else a
-            right = np.ascontiguousarray(b.T) if kind == "nt" else b
-            c = np.full((m, n), np.nan, dtype)
-            gemm(kind, left, right, c, threads=1 + i % _THREADS)
-            wide = a.astype(np.float64), b.astype(np.float64)
-            bound = (k + 3) * epsilon * (np.abs(wide[0]) @ np.abs(wide[1]))
-            _compare(f"product {kind}, {dtype}, {m} x {k} x {n}", c, wide[0] @ wide[1], bound)
+        _products_of(dtype, "highest", rng, _SIZES, 0)
+
+
+def _tiles():
+    """Products of the lower precisions, in sizes that go to tiles of bfloat16 where the CPU has those."""
+    rng = np.random.default_rng(2)
+    for precision, rounding in [("high", 2**-16), ("medium", 2**-7)]:
+        _products_of("float32", precision, rng, (64, 65, 95, 100, 128, 130), rounding)
+
+
+def _products_of(dtype, precision, rng, sizes, rounding):
+    """`rounding`: how far off a product of two numbers may be, relatively, beside its own dtype's rounding."""
+    gemm, epsilon = kernels.engine_of(dtype).gemm, np.finfo(dtype).eps
+    for i in range(150):
+        m, n, k = (int(rng.choice(sizes)) for _ in range(3))
+        a, b = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+        kind = ("nn", "nt", "tn")[i % 3]
+        left = np.ascontiguousarray(a.T) if kind == "tn" else a
+        right = np.ascontiguousarray(b.T) if kind == "nt" else b
+        c = np.full((m, n), np.nan, dtype)
+        gemm(kind, left, right, c, threads=1 + i % _THREADS, precision=PRECISIONS[precision])
+        wide = a.astype(np.float64), b.astype(np.float64)
+        bound = ((k + 3) * epsilon + rounding) * (np.abs(wide[0]) @ np.abs(wide[1]))
+        _compare(f"product {kind}, {dtype}, precision {precision}, {m} x {k} x {n}", c, wide[0] @ wide[1], bound)
 
 
 def _random_numbers():
@@ -170,6 +183,7 @@ def _threads():
 CHECKS = {
     "elementary functions": _functions,
     "matrix products": _products,
+    "products of bfloat16": _tiles,
     "random numbers": _random_numbers,
     "gradients of layers": _gradients,
     "bits on several threads": _threads,

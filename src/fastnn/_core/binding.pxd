@@ -115,6 +115,7 @@ cdef extern from "fastnn.h":
         const fnn_kernels_f64 *f64
         size_t (*gemm_scratch_f32)(const fnn_gemm *d, int32_t precision, int32_t threads) noexcept nogil
         size_t (*gemm_scratch_f64)(const fnn_gemm *d, int32_t precision, int32_t threads) noexcept nogil
+        int (*tiles)() noexcept nogil
 
     ctypedef void (*fnn_task)(void *arg, int64_t chunk) noexcept nogil
 

@@ -14,6 +14,7 @@ cdef extern from "fastnn.h":
     void fnn_set_fp_mode(unsigned mode) nogil
     int fnn_cpu_count() nogil
     size_t fnn_cache_size(int level) nogil
+    void fnn_assume_tiles(int there) nogil
     void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg) nogil
     void fnn_set_watch(fnn_watch *watch) nogil
     int fnn_stopped() nogil
@@ -70,6 +71,16 @@ def target_name():
 
 def target_features():
     return target.features.decode()
+
+
+def tiles():
+    """Whether precision "high" and "medium" run on tiles of bfloat16; the first call asks the kernel for their use."""
+    return bool(target.tiles())
+
+
+def assume_tiles(bint there):
+    """For tests, which emulate them: takes tiles for there, or asks again."""
+    fnn_assume_tiles(there)
 
 
 def cpu_count():
