@@ -20,7 +20,7 @@ typedef enum { FNN_HIGHEST = 0, FNN_HIGH = 1, FNN_MEDIUM = 2 } fnn_precision;
 
 typedef struct fnn_ctx {
     int32_t threads;    /* the most threads that a kernel may take; 1 keeps it on the caller's */
-    int32_t precision;  /* of matrix products: an fnn_precision */
+    int32_t precision;  /* of matrix products: an fnn_precision; others than FNN_HIGHEST where the target's tiles() say so */
     int32_t exchanges;  /* 1 where operands come out of other cores' caches, as in a training step; 0 else */
     void *scratch;      /* 64-byte aligned, private to this context; at least what the _scratch functions asked for */
     size_t scratch_size;
@@ -251,7 +251,7 @@ typedef struct fnn_target {
     const fnn_kernels_f64 *f64;
     size_t (*gemm_scratch_f32)(const fnn_gemm *d, int32_t precision, int32_t threads);
     size_t (*gemm_scratch_f64)(const fnn_gemm *d, int32_t precision, int32_t threads);
-    int (*tiles)(void); /* whether FNN_HIGH and FNN_MEDIUM find tiles of bfloat16 on this CPU; else both are FNN_HIGHEST */
+    int (*tiles)(void); /* whether this process may ask for FNN_HIGH and FNN_MEDIUM, which take tiles of bfloat16 */
 } fnn_target;
 
 /* The targets that were compiled in, best first; returns their number. Not all of them need run on this CPU. */

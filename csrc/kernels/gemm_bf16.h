@@ -31,7 +31,7 @@ typedef struct {
 
 static int FN(in_bf16)(const fnn_gemm *d, int32_t precision)
 {
-    return precision != FNN_HIGHEST && d->m >= BF16_LEAST && d->n >= BF16_LEAST && d->k >= TILE_STEPS && fnn_cpu_tiles();
+    return precision != FNN_HIGHEST && d->m >= BF16_LEAST && d->n >= BF16_LEAST && d->k >= TILE_STEPS;
 }
 
 /* Words of a strip or a panel: for each 32 steps of k, for each part, two tiles. */

@@ -34,7 +34,7 @@ SUITE(dispatch)
     for (int i = 0; i < count; i++) {
         const fnn_target *t = targets[i];
         CHECK(fnn_find_target(t->name) == (t->supported() ? t : NULL), "%s by name", t->name);
-        CHECK(t->f32 && t->f64 && t->gemm_scratch_f32 && t->gemm_scratch_f64, "%s is complete", t->name);
+        CHECK(t->f32 && t->f64 && t->gemm_scratch_f32 && t->gemm_scratch_f64 && t->tiles, "%s is complete", t->name);
         if (!best && t->supported()) best = t;
     }
     CHECK(fnn_find_target(NULL) == best, "no name is the best supported target");

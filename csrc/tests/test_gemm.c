@@ -372,11 +372,25 @@ static void test_bf16(const fnn_target *target)
     }
 }
 
-/* Small products, doubles, and targets and CPUs without tiles: every bit as with full precision. */
+/* A convolution's last strip has fewer rows than its scratch was asked for, and may then be too small for tiles. */
+static void test_bf16_fewer_rows(const fnn_target *target)
+{
+    static const int64_t dims[][2] = {{1024, 256}, {2100, 300}, {1100, 128}};
+    for (int o = NN; o <= TN; o++)
+        for (int i = 0; i < COUNT(dims); i++) {
+            product q;
+            set_up(&q, target, o, 200, dims[i][0], dims[i][1], 0);
+            set_precision(&q, FNN_HIGH);
+            q.d.m = 30;
+            run_and_compare(&q);
+        }
+}
+
+/* Small products, doubles and targets that use no tiles: every bit as with full precision. */
 static void test_bf16_elsewhere(const fnn_target *target)
 {
     static const int64_t dims[][3] = {{63, 300, 100}, {300, 63, 100}, {100, 100, 31}, {100, 90, 80}};
-    const int tiles = REAL_BITS == 32 && target->tiles();
+    const int tiles = REAL_BITS == 32 && strcmp(target->name, "avx512") == 0;
     for (int i = 0; i < COUNT(dims) - tiles; i++) {
         product q;
         set_up(&q, target, i % 3, dims[i][0], dims[i][1], dims[i][2], 2);
@@ -414,7 +428,7 @@ SUITE(gemm)
         fnn_assume_tiles(1);
         if (targets[t]->tiles()) {
             test_bf16(targets[t]);
-            test_bf16_elsewhere(targets[t]);
+            test_bf16_fewer_rows(targets[t]);
             test_update(targets[t], FNN_HIGH);
         }
         fnn_assume_tiles(0);

@@ -29,7 +29,7 @@ static _Atomic long multiplied;
 /* One instruction: VEX of three bytes, opcode, ModRM and, for memory, SIB and displacement. */
 typedef struct {
     int prefix, opcode, mode, reg, rm, vvvv; /* prefix: 0 none, 1 66, 2 F3, 3 F2 */
-    int64_t base, index;                     /* of memory: without and with the displacement alone where there is none */
+    int64_t base, index;                     /* of memory: the address, displacement added; the scaled index, a tile's stride */
     int64_t length;
 } instruction;
 

@@ -131,6 +131,7 @@ cdef const fnn_target *target
 cdef unsigned flush_denormals() noexcept nogil
 cdef void set_fp_mode(unsigned mode) noexcept nogil
 cdef int threads_within(int threads) noexcept nogil
+cdef int precision_within(int precision) noexcept nogil
 cdef void set_watch(fnn_watch *watch) noexcept nogil
 cdef bint stopped() noexcept nogil
 cdef void run_parallel(int threads, int64_t chunks, fnn_task task, void *arg) noexcept nogil

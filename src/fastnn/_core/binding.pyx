@@ -98,6 +98,11 @@ def thread_limit():
     return fastnn_get_num_threads()
 
 
+cdef int precision_within(int precision) noexcept nogil:
+    """The precision of matrix products that a program may ask for: the highest where there are no tiles for the others."""
+    return precision if precision != 0 and target.tiles() else 0
+
+
 cdef int threads_within(int threads) noexcept nogil:
     """`threads`, or the process's limit where that is lower."""
     cdef int limit = fastnn_get_num_threads()

@@ -78,7 +78,8 @@ def gemm(str kind, const real[:, ::1] a not None, const real[:, ::1] b not None,
                          f"{c.shape[0]} x {c.shape[1]}")
     d.lda, d.ldb, d.ldc = a.shape[1], b.shape[1], c.shape[1]
     d.accumulate, d.activation, d.alpha, d.update = 0, 0, 0.0, NULL
-    cx.threads, cx.precision, cx.scratch_size = threads, precision, gemm_scratch(&d, precision, threads)
+    cx.threads, cx.precision = threads, precision_within(precision)
+    cx.scratch_size = gemm_scratch(&d, cx.precision, threads)
     scratch = numpy.empty(cx.scratch_size + 64, dtype="uint8")
     cx.scratch = <void *>((<size_t>&scratch[0] + 63) // 64 * 64)
     start = perf_counter()

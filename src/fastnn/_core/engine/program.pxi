@@ -128,7 +128,7 @@ cdef class Program:
         self.gather = gather
         self.batch_size, self.keep = batch_size, keep
         self.step.seed = seed
-        self.step.cx.precision = precision
+        self.step.cx.precision = precision_within(precision)
         self.step.cx.exchanges = len(self.backward.ops) > 0
         self.check_finite = True
         self.watch, self.row_seconds = Watch(), INFINITY
