@@ -14,7 +14,7 @@
 
 #define BF16_SIDE 32     /* of a square of four tiles */
 #define BF16_STEPS 512   /* of k at a time: a panel's parts, 32 or 64 KB, and a strip's stay in L2; the sums go through
-                            memory once in 1,024 cycles or more */
+                            memory once in 1,024 cycles or more. By 256 steps 1024-1024-1024 takes 1.15 times as long */
 #define BF16_COLUMNS 512 /* of B at a time: 1 MB in "high", half of the L2 of CPUs with tiles */
 #define BF16_LEAST 64    /* rows and columns from which on tiles save more than rounding costs, by their instructions: a
                             core of AVX-512 spends m / 32 cycles on an element of B, rounding it takes about one */
@@ -99,25 +99,39 @@ static void FN(bf16_pack_strip)(const FN(bf16_job) *s, int64_t row, int64_t rows
     }
 }
 
+/* 32 steps of k by a panel. */
+static void FN(bf16_pack_square)(const FN(bf16_job) *s, int64_t group, int64_t panel)
+{
+    const int64_t ldb = s->d->ldb, column_b = s->transposed_b ? ldb : 1, step_b = s->transposed_b ? 1 : ldb;
+    const int64_t column = panel * BF16_SIDE, columns = FN(least)(BF16_SIDE, s->columns - column);
+    const int64_t step = group * TILE_STEPS, steps = FN(least)(TILE_STEPS, s->steps - step);
+    const float *from = s->b + (s->column + column) * column_b + (s->step + step) * step_b;
+    float copy[BF16_SIDE * BF16_SIDE];
+    int64_t stride;
+    const float *square = FN(bf16_square)(from, ldb, s->transposed_b, steps, columns, copy, &stride);
+    FN(bf16_pack_b)(square, stride, s->parts,
+                    s->panels + panel * FN(bf16_words)(s->steps, s->parts) + group * s->parts * 2 * TILE_WORDS);
+}
+
 static void FN(bf16_pack_panel)(void *arg, int64_t panel)
 {
     const FN(bf16_job) *s = arg;
-    const int64_t ldb = s->d->ldb, column_b = s->transposed_b ? ldb : 1, step_b = s->transposed_b ? 1 : ldb;
-    const int64_t column = panel * BF16_SIDE, columns = FN(least)(BF16_SIDE, s->columns - column);
-    uint16_t *to = s->panels + panel * FN(bf16_words)(s->steps, s->parts);
-    float copy[BF16_SIDE * BF16_SIDE];
-    for (int64_t p = 0; p < s->steps; p += TILE_STEPS, to += s->parts * 2 * TILE_WORDS) {
-        int64_t stride, steps = FN(least)(TILE_STEPS, s->steps - p);
-        const float *from = s->b + (s->column + column) * column_b + (s->step + p) * step_b;
-        const float *square = FN(bf16_square)(from, ldb, s->transposed_b, steps, columns, copy, &stride);
-        FN(bf16_pack_b)(square, stride, s->parts, to);
-    }
+    for (int64_t group = 0; group < FN(parts_of)(s->steps, TILE_STEPS); group++) FN(bf16_pack_square)(s, group, panel);
 }
 
-/* The sums of a strip by a panel. The small products come first. */
-static void FN(bf16_sums)(int64_t steps, int parts, const uint16_t *a, const uint16_t *b, float *sums)
+static void FN(bf16_pack_group)(void *arg, int64_t group)
+{
+    const FN(bf16_job) *s = arg;
+    for (int64_t panel = 0; panel < FN(parts_of)(s->columns, BF16_SIDE); panel++) FN(bf16_pack_square)(s, group, panel);
+}
+
+/* A strip by a panel: into 32 rows of C, or added to what they hold. The small products come first. */
+static void FN(bf16_sums)(int64_t steps, int parts, const uint16_t *a, const uint16_t *b, int load, float *c,
+                          int64_t ldc)
 {
     enum { HALF = TILE_WORDS, PART = 2 * TILE_WORDS, ROW = 64 };
+    const int64_t next = ldc * (int64_t)sizeof *c;
+    float *lower = c + TILE_ROWS * ldc;
 #define MULTIPLY_ALL()                                                                                                \
     do {                                                                                                              \
         tile_multiply(0, 4, 6);                                                                                       \
@@ -125,10 +139,17 @@ static void FN(bf16_sums)(int64_t steps, int parts, const uint16_t *a, const uin
         tile_multiply(2, 5, 6);                                                                                       \
         tile_multiply(3, 5, 7);                                                                                       \
     } while (0)
-    tile_zero(0);
-    tile_zero(1);
-    tile_zero(2);
-    tile_zero(3);
+    if (load) {
+        tile_load(0, c, next);
+        tile_load(1, c + VL, next);
+        tile_load(2, lower, next);
+        tile_load(3, lower + VL, next);
+    } else {
+        tile_zero(0);
+        tile_zero(1);
+        tile_zero(2);
+        tile_zero(3);
+    }
     for (int64_t p = 0; p < steps; p += TILE_STEPS, a += parts * PART, b += parts * PART) {
         tile_load(6, b, ROW);
         tile_load(7, b + HALF, ROW);
@@ -147,32 +168,37 @@ static void FN(bf16_sums)(int64_t steps, int parts, const uint16_t *a, const uin
         }
     }
 #undef MULTIPLY_ALL
-    const int64_t next = BF16_SIDE * (int64_t)sizeof *sums;
-    tile_store(0, sums, next);
-    tile_store(1, sums + VL, next);
-    tile_store(2, sums + TILE_ROWS * BF16_SIDE, next);
-    tile_store(3, sums + TILE_ROWS * BF16_SIDE + VL, next);
+    tile_store(0, c, next);
+    tile_store(1, c + VL, next);
+    tile_store(2, lower, next);
+    tile_store(3, lower + VL, next);
 }
 
-/* Adds the sums to C, or stores them; the last of k with bias and activation. */
-static void FN(bf16_finish)(const FN(bf16_job) *s, int64_t row, int64_t rows, int64_t column, int64_t columns,
-                            const float *sums)
+/* The same where C ends within the square: by way of a copy. */
+static void FN(bf16_sums_edge)(int64_t steps, int parts, const uint16_t *a, const uint16_t *b, int load, int64_t rows,
+                               int64_t columns, float *c, int64_t ldc)
 {
-    const fnn_gemm *d = s->d;
-    const int load = s->step > 0 || d->accumulate, last = s->step + s->steps == d->k;
-    const float *bias = last && s->bias ? s->bias + column : NULL;
+    float square[BF16_SIDE * BF16_SIDE] __attribute__((aligned(64))) = {0};
+    if (load)
+        for (int64_t i = 0; i < rows; i++) memcpy(square + i * BF16_SIDE, c + i * ldc, (size_t)columns * sizeof *c);
+    FN(bf16_sums)(steps, parts, a, b, load, square, BF16_SIDE);
+    for (int64_t i = 0; i < rows; i++) memcpy(c + i * ldc, square + i * BF16_SIDE, (size_t)columns * sizeof *c);
+}
+
+/* Bias and activation of finished sums. */
+static void FN(bf16_finish)(const fnn_gemm *d, int64_t rows, int64_t columns, const float *bias, float *c)
+{
     const vmask edges[2] = {mask_first(FN(least)(VL, columns)), mask_first(columns > VL ? columns - VL : 0)};
-    float *c = s->c + row * d->ldc + column;
-    for (int64_t i = 0; i < rows; i++, c += d->ldc, sums += BF16_SIDE)
-        for (int half = 0; half * VL < columns; half++) {
-            vec sum = v_load(sums + half * VL);
-            if (load) sum = v_add(sum, v_load_mask(c + half * VL, edges[half]));
-            if (bias) sum = v_add(sum, v_load_mask(bias + half * VL, edges[half]));
-            if (last && d->activation == FNN_RELU) sum = v_max(v_zero(), sum); /* NaN stays */
-            v_store_mask(c + half * VL, edges[half], sum);
-        }
-    if (last && d->activation != FNN_LINEAR && d->activation != FNN_RELU)
-        FN(activate_rows)(d, rows, columns, s->c + row * d->ldc + column);
+    if (bias || d->activation == FNN_RELU)
+        for (int64_t i = 0; i < rows; i++)
+            for (int half = 0; half * VL < columns; half++) {
+                float *at = c + i * d->ldc + half * VL;
+                vec sum = v_load_mask(at, edges[half]);
+                if (bias) sum = v_add(sum, v_load_mask(bias + half * VL, edges[half]));
+                if (d->activation == FNN_RELU) sum = v_max(v_zero(), sum); /* NaN stays */
+                v_store_mask(at, edges[half], sum);
+            }
+    if (d->activation != FNN_LINEAR && d->activation != FNN_RELU) FN(activate_rows)(d, rows, columns, c);
 }
 
 /* A strip of rows by a part of the panels. */
@@ -181,15 +207,21 @@ static void FN(bf16_chunk)(void *arg, int64_t chunk)
     const FN(bf16_job) *s = arg;
     const int64_t part = chunk % s->column_parts, row = chunk / s->column_parts * BF16_SIDE;
     const int64_t rows = FN(least)(BF16_SIDE, s->d->m - row), panels = FN(parts_of)(s->columns, BF16_SIDE);
-    const int64_t end = panels * (part + 1) / s->column_parts;
+    const int64_t end = panels * (part + 1) / s->column_parts, words = FN(bf16_words)(s->steps, s->parts);
+    const int load = s->step > 0 || s->d->accumulate, last = s->step + s->steps == s->d->k;
     uint16_t strip[BF16_STEPS * 2 * BF16_SIDE] __attribute__((aligned(64)));
-    float sums[BF16_SIDE * BF16_SIDE] __attribute__((aligned(64)));
     FN(bf16_pack_strip)(s, row, rows, strip);
     tiles_begin();
     for (int64_t panel = panels * part / s->column_parts; panel < end && !fnn_stopped(); panel++) {
-        const int64_t column = panel * BF16_SIDE;
-        FN(bf16_sums)(s->steps, s->parts, strip, s->panels + panel * FN(bf16_words)(s->steps, s->parts), sums);
-        FN(bf16_finish)(s, row, rows, s->column + column, FN(least)(BF16_SIDE, s->columns - column), sums);
+        const int64_t column = s->column + panel * BF16_SIDE, ldc = s->d->ldc;
+        const int64_t columns = FN(least)(BF16_SIDE, s->columns - panel * BF16_SIDE);
+        const uint16_t *b = s->panels + panel * words;
+        float *c = s->c + row * ldc + column;
+        if (rows == BF16_SIDE && columns == BF16_SIDE)
+            FN(bf16_sums)(s->steps, s->parts, strip, b, load, c, ldc);
+        else
+            FN(bf16_sums_edge)(s->steps, s->parts, strip, b, load, rows, columns, c, ldc);
+        if (last) FN(bf16_finish)(s->d, rows, columns, s->bias ? s->bias + column : NULL, c);
     }
     tiles_end();
 }
@@ -209,7 +241,9 @@ static void FN(multiply_bf16)(const fnn_ctx *cx, const fnn_gemm *d, const float 
         s.column_parts = FN(least)(panels, FN(parts_of)(2 * threads, strips)); /* each packs its strips anew */
         for (s.step = 0; s.step < d->k && !fnn_stopped(); s.step += steps) {
             s.steps = FN(least)(steps, d->k - s.step);
-            fnn_parallel(threads, panels, FN(bf16_pack_panel), &s);
+            /* Along the rows of B as they lie, a few at a time. */
+            if (transposed_b) fnn_parallel(threads, panels, FN(bf16_pack_panel), &s);
+            else fnn_parallel(threads, FN(parts_of)(s.steps, TILE_STEPS), FN(bf16_pack_group), &s);
             fnn_parallel(threads, strips * s.column_parts, FN(bf16_chunk), &s);
         }
     }
