@@ -291,12 +291,11 @@ static void FN(multiply)(const fnn_ctx *cx, const FN(product) *g)
 
 static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
 {
-    (void)threads;
     int64_t packed_b = FN(least)(d->k, GEMM_STEPS) * FN(block_columns)(d->n);
     int64_t packed_a = FN(flips_nt)(d) ? d->k * FN(parts_of)(d->m, GEMM_PANEL) * GEMM_PANEL : 0;
     int64_t half = FN(large_for_halves)(d) ? HALVES_ROWS * d->n : 0, most = packed_a > packed_b ? packed_a : packed_b;
     size_t size = ((size_t)(half > most ? half : most) * sizeof(real) + 63) / 64 * 64;
-    size_t bf16 = FN(in_bf16)(d, precision) ? FN(bf16_scratch)(d) : 0; /* fewer rows of the same go the other way */
+    size_t bf16 = FN(in_bf16)(d, precision) ? FN(bf16_scratch)(d, threads) : 0; /* fewer rows of the same go the other way */
     return bf16 > size ? bf16 : size;
 }
 

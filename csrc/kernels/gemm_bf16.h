@@ -16,6 +16,7 @@
 #define BF16_STEPS 512   /* of k at a time: a panel's parts, 32 or 64 KB, and a strip's stay in L2; the sums go through
                             memory once in 1,024 cycles or more. By 256 steps 1024-1024-1024 takes 1.15 times as long */
 #define BF16_COLUMNS 512 /* of B at a time: 1 MB in "high", half of the L2 of CPUs with tiles */
+#define BF16_PANELS (BF16_COLUMNS / BF16_SIDE)
 #define BF16_LEAST 64    /* rows and columns from which on tiles save more than rounding costs, by their instructions: a
                             core of AVX-512 spends m / 32 cycles on an element of B, rounding it takes about one */
 
@@ -40,9 +41,9 @@ ALWAYS_INLINE int64_t FN(bf16_words)(int64_t steps, int parts)
     return FN(parts_of)(steps, TILE_STEPS) * parts * 2 * TILE_WORDS;
 }
 
-static size_t FN(bf16_scratch)(const fnn_gemm *d)
+static size_t FN(bf16_scratch)(const fnn_gemm *d, int32_t threads)
 {
-    int64_t panels = FN(parts_of)(FN(least)(d->n, BF16_COLUMNS), BF16_SIDE);
+    int64_t panels = FN(least)(FN(parts_of)(d->n, BF16_SIDE), BF16_PANELS * (int64_t)threads);
     return (size_t)(panels * FN(bf16_words)(FN(least)(d->k, BF16_STEPS), 2)) * sizeof(uint16_t);
 }
 
@@ -201,19 +202,17 @@ static void FN(bf16_finish)(const fnn_gemm *d, int64_t rows, int64_t columns, co
     if (d->activation != FNN_LINEAR && d->activation != FNN_RELU) FN(activate_rows)(d, rows, columns, c);
 }
 
-/* A strip of rows by a part of the panels. */
-static void FN(bf16_chunk)(void *arg, int64_t chunk)
+/* A strip of rows by panels [panel, end). */
+static void FN(bf16_strip)(const FN(bf16_job) *s, int64_t strip_index, int64_t panel, int64_t end)
 {
-    const FN(bf16_job) *s = arg;
-    const int64_t part = chunk % s->column_parts, row = chunk / s->column_parts * BF16_SIDE;
-    const int64_t rows = FN(least)(BF16_SIDE, s->d->m - row), panels = FN(parts_of)(s->columns, BF16_SIDE);
-    const int64_t end = panels * (part + 1) / s->column_parts, words = FN(bf16_words)(s->steps, s->parts);
+    const int64_t row = strip_index * BF16_SIDE, rows = FN(least)(BF16_SIDE, s->d->m - row), ldc = s->d->ldc;
+    const int64_t words = FN(bf16_words)(s->steps, s->parts);
     const int load = s->step > 0 || s->d->accumulate, last = s->step + s->steps == s->d->k;
     uint16_t strip[BF16_STEPS * 2 * BF16_SIDE] __attribute__((aligned(64)));
     FN(bf16_pack_strip)(s, row, rows, strip);
     tiles_begin();
-    for (int64_t panel = panels * part / s->column_parts; panel < end && !fnn_stopped(); panel++) {
-        const int64_t column = s->column + panel * BF16_SIDE, ldc = s->d->ldc;
+    for (; panel < end && !fnn_stopped(); panel++) {
+        const int64_t column = s->column + panel * BF16_SIDE;
         const int64_t columns = FN(least)(BF16_SIDE, s->columns - panel * BF16_SIDE);
         const uint16_t *b = s->panels + panel * words;
         float *c = s->c + row * ldc + column;
@@ -226,6 +225,40 @@ static void FN(bf16_chunk)(void *arg, int64_t chunk)
     tiles_end();
 }
 
+static void FN(bf16_chunk)(void *arg, int64_t chunk)
+{
+    const FN(bf16_job) *s = arg;
+    const int64_t part = chunk % s->column_parts, panels = FN(parts_of)(s->columns, BF16_SIDE);
+    FN(bf16_strip)(s, chunk / s->column_parts, panels * part / s->column_parts, panels * (part + 1) / s->column_parts);
+}
+
+/* Packs the block's B on so many threads: along its rows as they lie, a few at a time. */
+static void FN(bf16_pack)(FN(bf16_job) *s, int threads)
+{
+    if (s->transposed_b) fnn_parallel(threads, FN(parts_of)(s->columns, BF16_SIDE), FN(bf16_pack_panel), s);
+    else fnn_parallel(threads, FN(parts_of)(s->steps, TILE_STEPS), FN(bf16_pack_group), s);
+}
+
+/* A part of the columns on one thread alone. It packs all of A for itself, but reads no panel out of another core's cache
+ * and waits for nobody. */
+static void FN(bf16_columns)(void *arg, int64_t part)
+{
+    FN(bf16_job) s = *(const FN(bf16_job) *)arg;
+    const int64_t panels = FN(parts_of)(s.d->n, BF16_SIDE), each = FN(parts_of)(panels, s.column_parts);
+    const int64_t first = panels * part / s.column_parts, strips = FN(parts_of)(s.d->m, BF16_SIDE), steps = s.steps;
+    const int64_t end = FN(least)(panels * (part + 1) / s.column_parts * BF16_SIDE, s.d->n);
+    s.panels += (each <= BF16_PANELS ? first : part * BF16_PANELS) * FN(bf16_words)(steps, s.parts);
+    for (s.column = first * BF16_SIDE; s.column < end; s.column += BF16_COLUMNS) {
+        s.columns = FN(least)(BF16_COLUMNS, end - s.column);
+        for (s.step = 0; s.step < s.d->k && !fnn_stopped(); s.step += steps) {
+            s.steps = FN(least)(steps, s.d->k - s.step);
+            FN(bf16_pack)(&s, 1);
+            for (int64_t strip = 0; strip < strips; strip++)
+                FN(bf16_strip)(&s, strip, 0, FN(parts_of)(s.columns, BF16_SIDE));
+        }
+    }
+}
+
 /* C from A or A^T (transposed_a) and B or B^T. */
 static void FN(multiply_bf16)(const fnn_ctx *cx, const fnn_gemm *d, const float *a, int transposed_a, const float *b,
                               int transposed_b, const float *bias, float *c)
@@ -233,17 +266,20 @@ static void FN(multiply_bf16)(const fnn_ctx *cx, const fnn_gemm *d, const float 
     const int threads = FN(threads_for)(cx, d);
     const int64_t strips = FN(parts_of)(d->m, BF16_SIDE), rounds = FN(parts_of)(d->k, BF16_STEPS);
     const int64_t steps = FN(parts_of)(FN(parts_of)(d->k, rounds), TILE_STEPS) * TILE_STEPS;
-    FN(bf16_job) s = {.d = d, .a = a, .b = b, .bias = bias, .c = c, .transposed_a = transposed_a,
+    FN(bf16_job) s = {.d = d, .a = a, .b = b, .bias = bias, .c = c, .transposed_a = transposed_a, .steps = steps,
                       .transposed_b = transposed_b, .parts = cx->precision == FNN_HIGH ? 2 : 1, .panels = cx->scratch};
+    if (threads > 1 && 2 * d->m <= d->n && d->n >= 2 * BF16_SIDE * threads) {
+        s.column_parts = threads;
+        fnn_parallel(threads, threads, FN(bf16_columns), &s);
+        return;
+    }
     for (s.column = 0; s.column < d->n; s.column += BF16_COLUMNS) {
         s.columns = FN(least)(BF16_COLUMNS, d->n - s.column);
         const int64_t panels = FN(parts_of)(s.columns, BF16_SIDE);
         s.column_parts = FN(least)(panels, FN(parts_of)(2 * threads, strips)); /* each packs its strips anew */
         for (s.step = 0; s.step < d->k && !fnn_stopped(); s.step += steps) {
             s.steps = FN(least)(steps, d->k - s.step);
-            /* Along the rows of B as they lie, a few at a time. */
-            if (transposed_b) fnn_parallel(threads, panels, FN(bf16_pack_panel), &s);
-            else fnn_parallel(threads, FN(parts_of)(s.steps, TILE_STEPS), FN(bf16_pack_group), &s);
+            FN(bf16_pack)(&s, threads);
             fnn_parallel(threads, strips * s.column_parts, FN(bf16_chunk), &s);
         }
     }
@@ -252,6 +288,7 @@ static void FN(multiply_bf16)(const fnn_ctx *cx, const fnn_gemm *d, const float 
 #undef BF16_SIDE
 #undef BF16_STEPS
 #undef BF16_COLUMNS
+#undef BF16_PANELS
 #undef BF16_LEAST
 #else
 
@@ -262,9 +299,9 @@ static int FN(in_bf16)(const fnn_gemm *d, int32_t precision)
     return 0;
 }
 
-static size_t FN(bf16_scratch)(const fnn_gemm *d)
+static size_t FN(bf16_scratch)(const fnn_gemm *d, int32_t threads)
 {
-    (void)d;
+    (void)d, (void)threads;
     return 0;
 }
 
