@@ -269,7 +269,7 @@ static void FN(multiply_bf16)(const fnn_ctx *cx, const fnn_gemm *d, const float 
     const int64_t steps = FN(parts_of)(FN(parts_of)(d->k, rounds), TILE_STEPS) * TILE_STEPS;
     FN(bf16_job) s = {.d = d, .a = a, .b = b, .bias = bias, .c = c, .transposed_a = transposed_a, .steps = steps,
                       .transposed_b = transposed_b, .parts = cx->precision == FNN_HIGH ? 2 : 1, .panels = cx->scratch};
-    /* On two threads 1.6 times as fast as sharing B's panels for 256 rows through 1024-1024, 1.1 to 1.2 times for squares. */
+    /* On two threads 1.6 times as fast as sharing panels for 256 rows through 1024-1024, 1.1 to 1.2 times for squares. */
     if (threads > 1 && d->m <= d->n && d->n >= 2 * BF16_SIDE * threads) {
         s.column_parts = threads;
         fnn_parallel(threads, threads, FN(bf16_columns), &s);
