@@ -295,7 +295,7 @@ static size_t FN(gemm_scratch)(const fnn_gemm *d, int32_t precision, int32_t thr
     int64_t packed_a = FN(flips_nt)(d) ? d->k * FN(parts_of)(d->m, GEMM_PANEL) * GEMM_PANEL : 0;
     int64_t half = FN(large_for_halves)(d) ? HALVES_ROWS * d->n : 0, most = packed_a > packed_b ? packed_a : packed_b;
     size_t size = ((size_t)(half > most ? half : most) * sizeof(real) + 63) / 64 * 64;
-    size_t bf16 = FN(in_bf16)(d, precision) ? FN(bf16_scratch)(d, threads) : 0; /* fewer rows of the same go the other way */
+    size_t bf16 = FN(bf16_scratch)(d, precision, threads);
     return bf16 > size ? bf16 : size;
 }
 

@@ -42,8 +42,10 @@ ALWAYS_INLINE int64_t FN(bf16_words)(int64_t steps, int parts)
     return FN(parts_of)(steps, TILE_STEPS) * parts * 2 * TILE_WORDS;
 }
 
-static size_t FN(bf16_scratch)(const fnn_gemm *d, int32_t threads)
+/* Whatever the rows: who asks may have more of them later, or fewer, which go the other way. */
+static size_t FN(bf16_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
 {
+    if (precision == FNN_HIGHEST || d->n < BF16_LEAST || d->k < TILE_STEPS) return 0;
     int64_t panels = FN(least)(FN(parts_of)(d->n, BF16_SIDE), BF16_PANELS * (int64_t)threads);
     return (size_t)(panels * FN(bf16_words)(FN(least)(d->k, BF16_STEPS), 2)) * sizeof(uint16_t);
 }
@@ -301,9 +303,9 @@ static int FN(in_bf16)(const fnn_gemm *d, int32_t precision)
     return 0;
 }
 
-static size_t FN(bf16_scratch)(const fnn_gemm *d, int32_t threads)
+static size_t FN(bf16_scratch)(const fnn_gemm *d, int32_t precision, int32_t threads)
 {
-    (void)d, (void)threads;
+    (void)d, (void)precision, (void)threads;
     return 0;
 }
 

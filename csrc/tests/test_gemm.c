@@ -372,8 +372,8 @@ static void test_bf16(const fnn_target *target)
     }
 }
 
-/* A convolution's last strip has fewer rows than its scratch was asked for, and may then be too small for tiles. */
-static void test_bf16_fewer_rows(const fnn_target *target)
+/* A convolution asks for the scratch of a row; its strips have more, and the last may have too few for tiles. */
+static void test_bf16_other_rows(const fnn_target *target)
 {
     static const int64_t dims[][2] = {{1024, 256}, {2100, 300}, {1100, 128}};
     for (int o = NN; o <= TN; o++)
@@ -382,6 +382,11 @@ static void test_bf16_fewer_rows(const fnn_target *target)
             set_up(&q, target, o, 200, dims[i][0], dims[i][1], 0);
             set_precision(&q, FNN_HIGH);
             q.d.m = 30;
+            run_and_compare(&q);
+            set_up(&q, target, o, 200, dims[i][0], dims[i][1], 0);
+            q.d.m = 1;
+            set_precision(&q, FNN_HIGH);
+            q.d.m = 200;
             run_and_compare(&q);
         }
 }
@@ -428,7 +433,7 @@ SUITE(gemm)
         fnn_assume_tiles(1);
         if (targets[t]->tiles()) {
             test_bf16(targets[t]);
-            test_bf16_fewer_rows(targets[t]);
+            test_bf16_other_rows(targets[t]);
             test_update(targets[t], FNN_HIGH);
         }
         fnn_assume_tiles(0);
