@@ -233,6 +233,54 @@ static void nest_chunk(void *arg, int64_t i)
     outer->runs[i] += each_ran(&inner, 10, 1);
 }
 
+#if defined(__linux__)
+/* Two chunks that end when both have begun, so that each has a thread, and the CPUs which a worker may use: none, if it
+ * slept over its invitation. */
+typedef struct {
+    pthread_t caller;
+    cpu_set_t worker_cpus;
+    _Atomic int begun;
+} encounter;
+
+static void meet(void *arg, int64_t i)
+{
+    (void)i;
+    encounter *e = arg;
+    if (!pthread_equal(pthread_self(), e->caller))
+        pthread_getaffinity_np(pthread_self(), sizeof e->worker_cpus, &e->worker_cpus);
+    atomic_fetch_add(&e->begun, 1);
+    for (double end = seconds() + 0.5; atomic_load(&e->begun) < 2 && seconds() < end;) sched_yield();
+}
+
+/* Wherever the caller goes, its worker may use the other CPUs, and the caller any as before. */
+static void test_workers_keep_apart(void)
+{
+    cpu_set_t before, after, one;
+    if (sched_getaffinity(0, sizeof before, &before) != 0 || CPU_COUNT(&before) < 2) return;
+    int seen = 0;
+    for (size_t cpu = 0, round = 0; round < 20; cpu = (cpu + 1) % CPU_SETSIZE) {
+        if (!CPU_ISSET(cpu, &before)) continue;
+        round++;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof one, &one); /* brings the caller there */
+        sched_setaffinity(0, sizeof before, &before);
+        encounter e = {.caller = pthread_self()};
+        size_t started_on = (size_t)sched_getcpu();
+        fnn_parallel(2, 2, meet, &e);
+        /* Or the system moved the caller meanwhile, perhaps before the worker was invited. */
+        if (CPU_COUNT(&e.worker_cpus) == 0 || (size_t)sched_getcpu() != started_on) continue;
+        seen++;
+        CHECK(CPU_COUNT(&e.worker_cpus) == CPU_COUNT(&before) - 1, "a worker may use %d CPUs of %d",
+              CPU_COUNT(&e.worker_cpus), CPU_COUNT(&before));
+        CHECK(!CPU_ISSET(started_on, &e.worker_cpus), "a worker may use its caller's CPU, %zu", started_on);
+    }
+    CHECK(seen > 0, "nothing seen in 20 regions");
+    sched_getaffinity(0, sizeof after, &after);
+    CHECK(CPU_EQUAL(&before, &after), "the caller may use other CPUs than before");
+}
+#endif
+
 static void test_nested_calls_run_serially(void)
 {
     region r = {{0}};
@@ -370,6 +418,9 @@ SUITE(pool)
     test_steps_are_watched();
     test_many_small_regions();
     test_parked_workers_wake();
+#if defined(__linux__)
+    test_workers_keep_apart();
+#endif
     test_nested_calls_run_serially();
     test_concurrent_callers();
     test_shutdown();
