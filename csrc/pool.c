@@ -30,6 +30,7 @@ enum {
     WAKING_NS = 50000,       /* what waking a parked thread takes */
     SPIN_NS = 4 * WAKING_NS, /* the kernels of a training step that want one thread take as long: 1.3 times as fast at
                                 784-128-10 with 128 rows as with a quarter of it */
+    PARTING_NS = 5000000,    /* a wrong CPU costs about as long, until the system parts the threads */
     SPIN_ALONE_NS = 2000,    /* after this long a spinning thread lets others run... */
     SPIN_TURNS = 16,         /* ... between so many looks, half a microsecond or so: the system call takes as long */
 };
@@ -58,12 +59,13 @@ typedef struct {
     pthread_mutex_t lock; /* with `wake`, for parking only */
     pthread_cond_t wake;
     pthread_t thread;
-    int apart_from; /* the CPU that it keeps off, or -1 */
 } worker;
 
 static struct {
     _Atomic bool taken; /* by the caller whose region runs */
     bool fork_handled;
+    int apart_from; /* the CPU that the workers keep off, or -1 */
+    int64_t parted; /* since when, ns */
     _Alignas(128) seat caller;
     worker workers[MAX_WORKERS];
 
@@ -120,29 +122,28 @@ static inline bool spin_until(bool (*over)(seat *), seat *s, int64_t ns)
 
 /* ---- CPUs ---------------------------------------------------------------------------------------------------- */
 
-/* Keeps a worker off the CPU that its caller runs on, among those that the caller may use. Some systems wake a thread
- * where its waker runs although other CPUs idle (those that save CPUs, or whose CPUs share no cache) and part the two
- * only some milliseconds later: where that was measured, two threads took 1.40 ms for a product of 512 x 512 x 512 after
- * a pause, no less than one, and take 0.70 so. A system that refuses leaves the worker as it is. */
-static void keep_apart(worker *w, int cpu)
-{
-    if (cpu == w->apart_from) return;
-    w->apart_from = cpu;
-#if defined(__linux__)
-    cpu_set_t allowed;
-    if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
-    CPU_CLR((size_t)cpu, &allowed);
-    if (CPU_COUNT(&allowed) > 0) pthread_setaffinity_np(w->thread, sizeof allowed, &allowed);
-#endif
-}
-
-/* The CPU that the calling thread runs on, or -1 where the system does not say; it takes a few ns. */
-static int current_cpu(void)
+/* Keeps all workers off the CPU that the holder of the pool runs on, among those that it may use. Some systems wake a
+ * thread where its waker runs although other CPUs idle (those that save CPUs, or whose CPUs share no cache) and part the
+ * two only some milliseconds later: where that was measured, two threads took 1.40 ms for a product of 512 x 512 x 512
+ * after a pause, no less than one, and take 0.70 so; a `predict` of 64 rows by 784-512-512-10 every 3 ms 0.46 for 0.60.
+ * A caller that stays where it is pays 2 ns, one that goes from CPU to CPU, or callers that take turns, no more than the
+ * workers' moves once in PARTING_NS; two callers without a pause on two CPUs, whose worker then never waits, 3 to 8 %. A
+ * system that refuses leaves the workers as they are. */
+static void keep_workers_apart(void)
 {
 #if defined(__linux__)
-    return sched_getcpu();
-#else
-    return -1;
+    const int cpu = sched_getcpu();
+    if (cpu == pool.apart_from) return;
+    const int64_t now = now_ns();
+    if (pool.apart_from >= 0 && now - pool.parted < PARTING_NS) return;
+    pool.apart_from = cpu;
+    pool.parted = now;
+    cpu_set_t others;
+    if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof others, &others) != 0) return;
+    CPU_CLR((size_t)cpu, &others);
+    if (CPU_COUNT(&others) == 0) return;
+    for (int i = 0; i < atomic_load_explicit(&pool.size, memory_order_relaxed); i++)
+        pthread_setaffinity_np(pool.workers[i].thread, sizeof others, &others);
 #endif
 }
 
@@ -214,12 +215,10 @@ static void wake(worker *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-/* Invites a worker to the region of a caller on `cpu`. It does not wait for the line, as a fence would for 130 ns: one
- * that parks at this moment may then sleep over the invitation, which is taken back in the end as that of any other that
- * has not begun. */
-static void invite(worker *w, int cpu)
+/* Invites a worker. It does not wait for the line, as a fence would for 130 ns: one that parks at this moment may then
+ * sleep over the invitation, which is taken back in the end as that of any other that has not begun. */
+static void invite(worker *w)
 {
-    keep_apart(w, cpu);
     atomic_store_explicit(&w->seat.state, INVITED, memory_order_release);
     if (atomic_load_explicit(&w->parked, memory_order_relaxed)) wake(w);
 }
@@ -265,7 +264,6 @@ static bool start_worker(worker *w)
     w->wake = unwaited;
     atomic_store(&w->parked, false);
     atomic_store(&w->seat.state, IDLE);
-    w->apart_from = -1;
     int failure = pthread_create(&w->thread, &attributes, work, w);
     pthread_attr_destroy(&attributes);
     return failure == 0;
@@ -291,6 +289,7 @@ static int ensure_workers(int wanted)
     while (size < wanted && start_worker(&pool.workers[size])) size++;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     atomic_store(&pool.size, size);
+    pool.apart_from = -1; /* the new ones may run anywhere */
     return size;
 }
 
@@ -304,6 +303,7 @@ void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg)
         return;
     }
     int helpers = ensure_workers(wanted < MAX_WORKERS ? wanted : MAX_WORKERS);
+    keep_workers_apart();
     const unsigned fp_mode = fnn_fp_mode();
     fnn_watch *watch = fnn_watch_to_lend();
     for (int i = 0; i <= helpers; i++) {
@@ -316,8 +316,7 @@ void fnn_parallel(int threads, int64_t chunks, fnn_task task, void *arg)
         s->fp_mode = fp_mode;
         atomic_store_explicit(&s->next, i ? first_chunk(chunks, i, helpers + 1) : 1, memory_order_relaxed);
     }
-    const int cpu = current_cpu();
-    for (int i = 0; i < helpers; i++) invite(&pool.workers[i], cpu);
+    for (int i = 0; i < helpers; i++) invite(&pool.workers[i]);
     run_chunks(0);
     for (int i = 0; i < helpers; i++) release_worker(&pool.workers[i]);
     atomic_store(&pool.taken, false);

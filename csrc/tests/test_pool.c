@@ -265,6 +265,7 @@ static void test_workers_keep_apart(void)
         CPU_SET(cpu, &one);
         sched_setaffinity(0, sizeof one, &one); /* brings the caller there */
         sched_setaffinity(0, sizeof before, &before);
+        nanosleep(&(struct timespec){0, 10000000}, NULL); /* longer than PARTING_NS */
         encounter e = {.caller = pthread_self()};
         size_t started_on = (size_t)sched_getcpu();
         fnn_parallel(2, 2, meet, &e);
